@@ -1,0 +1,1 @@
+"""The PyTorch half: the same stems, function names and parameter names as ``in_numpy``; autograd."""

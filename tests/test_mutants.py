@@ -1,0 +1,123 @@
+"""The tests, tested: the field's real bugs are planted one by one, and a named test must catch each.
+
+A mutant is one line of the package rewritten in a copy of it; the test runs there in a fresh
+process. Chapters exhibit the same bugs in their "Break it" sections.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+class Mutant(NamedTuple):
+    name: str
+    file: str
+    right: str
+    wrong: str
+    killed_by: str
+
+
+LOGITS = "tests/test_weights.py::test_logits_equal_hugging_face_in_float64"
+MUTANTS = [
+    Mutant(
+        "query and key rows left in Hugging Face's layout",
+        "in_torch/rope.py",
+        '"half": [j for i in pairs for j in (i, i + head_dim // 2)]',
+        '"half": list(range(head_dim))',
+        f"{LOGITS}[llama1]",
+    ),
+    Mutant(
+        "keys permuted with n_heads",
+        "in_torch/weights.py",
+        "return cfg.n_kv_heads if name.endswith",
+        "return cfg.n_heads if name.endswith",
+        f"{LOGITS}[llama3]",
+    ),
+    Mutant(
+        "repeat for repeat_interleave",
+        "in_numpy/attention.py",
+        "x.reshape(*B, T, n_kv_heads, N // n_kv_heads, H), -4, -2)",
+        "x.reshape(*B, T, N // n_kv_heads, n_kv_heads, H).swapaxes(-2, -3), -4, -2)",
+        "tests/test_attention.py::test_both_halves_equal_the_loops[3-gqa]",
+    ),
+    Mutant(
+        "cache position off by one",
+        "in_torch/llama.py",
+        "torch.arange(past, past + tokens.shape[1]",
+        "torch.arange(past - 1, past - 1 + tokens.shape[1]",
+        "tests/test_llama.py::test_cache_equals_no_cache_in_both_halves[llama1]",
+    ),
+    Mutant(
+        "RoPE scaling off",
+        "in_torch/rope.py",
+        "return freqs if scaling is None else scale_frequencies(freqs, scaling)",
+        "return freqs",
+        f"{LOGITS}[llama3.1]",
+    ),
+    Mutant(
+        "scaling factor 8 hard-coded",
+        "in_torch/rope.py",
+        "return (1 - keep) * freqs / scaling.factor + keep * freqs",
+        "return (1 - keep) * freqs / 8 + keep * freqs",
+        f"{LOGITS}[llama3.2]",
+    ),
+    Mutant(
+        "gate and up swapped",
+        "in_torch/swiglu.py",
+        "return self.w_down(F.silu(self.w_gate(x)) * self.w_up(x))",
+        "return self.w_down(F.silu(self.w_up(x)) * self.w_gate(x))",
+        f"{LOGITS}[llama1]",
+    ),
+    Mutant(
+        "mask after softmax",
+        "in_numpy/attention.py",
+        "weights = softmax(scores)",
+        "weights = np.where(np.isneginf(scores), 0, softmax(np.where(np.isneginf(scores), 0, scores)))",
+        "tests/test_attention.py::test_a_later_key_never_changes_an_earlier_query",
+    ),
+    Mutant(
+        "heads merged without a transpose",
+        "in_torch/attention.py",
+        "return out.transpose(-3, -2)",
+        "return out.reshape(*out.shape[:-3], T, N, -1)",
+        "tests/test_llama.py::test_same_logits_and_every_gradient_by_name[llama2-gqa]",
+    ),
+    Mutant(
+        "eps outside the root",
+        "in_numpy/rmsnorm.py",
+        "1 / np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + eps)",
+        "1 / (np.sqrt(np.mean(x * x, axis=-1, keepdims=True)) + eps)",
+        "tests/test_rmsnorm.py::test_equals_torchs_own",
+    ),
+]
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=[m.name for m in MUTANTS])
+def test_mutant_is_killed(mutant, tmp_path):
+    for name in ("llamalite", "tests"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("conftest.py", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    file = tmp_path / "llamalite" / mutant.file
+    source = file.read_text(encoding="utf-8")
+    assert source.count(mutant.right) == 1, f"{mutant.file} no longer has the line this mutant rewrites"
+    file.write_text(source.replace(mutant.right, mutant.wrong), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider", mutant.killed_by],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert "1 failed" in done.stdout, f"the mutant lives: {mutant.killed_by} said\n{done.stdout}{done.stderr}"
+    assert "1 failed" in done.stdout and "AssertionError" in done.stdout, (
+        "killed by an accident, not by an assertion"
+    )
