@@ -1,0 +1,1 @@
+"""Exercises: one file a chapter, each with problems, checks, hints and solutions."""

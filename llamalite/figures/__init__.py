@@ -1,0 +1,1 @@
+"""Figures: one file a chapter, drawn by code, each with a static and an interactive form."""

@@ -1,0 +1,144 @@
+"""Figures draw the numbers they claim, show once, move with their sliders, and leave nothing behind."""
+
+import warnings
+
+import matplotlib
+
+matplotlib.use("agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from llamalite.config import RopeScaling
+from llamalite.figures import explore as explore_module
+from llamalite.figures import rope
+from llamalite.figures.explore import explore
+from llamalite.figures.style import CYCLE, STYLE, canvas
+from llamalite.in_numpy.rope import pair_order, rope_frequencies
+
+LOSSES = {"right": np.linspace(3, 1, 40), "wrong": np.linspace(3, 2, 40)}
+DRAWINGS = {
+    "clock hands": rope.draw_clock_hands,
+    "wavelengths": rope.draw_wavelengths,
+    "no scaling": lambda: rope.draw_wavelengths(64, (100.0,), None, 2048),
+    "small theta": lambda: rope.draw_wavelengths(128, (1e4, 1e3), RopeScaling(32.0), 131_072),
+    "score by distance": rope.draw_score_by_distance,
+    "float32 cost": rope.draw_float32_cost,
+    "layouts": rope.draw_layouts,
+    "loss by position": lambda: rope.draw_loss_by_position(LOSSES),
+}
+EXPLORATIONS = [name for name in dir(rope) if name.startswith("explore_")]
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What a notebook would display."""
+    things = []
+    monkeypatch.setattr(explore_module, "display", things.append)
+    return things
+
+
+def line(figure: Figure, label: str) -> np.ndarray:
+    (found,) = [line for ax in figure.axes for line in ax.get_lines() if line.get_label() == label]
+    return found.get_ydata()
+
+
+@pytest.mark.parametrize("draw", DRAWINGS.values(), ids=DRAWINGS)
+def test_a_drawing_is_a_titled_value_with_named_axes_that_pyplot_has_forgotten(draw):
+    before = dict(plt.rcParams)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure = draw()
+        figure.canvas.draw()
+    assert isinstance(figure, Figure) and figure.get_suptitle()
+    assert all(ax.get_xlabel() for ax in figure.axes)
+    assert plt.get_fignums() == [] and dict(plt.rcParams) == before
+
+
+def test_waves_are_two_pi_over_the_frequencies():
+    scaling = RopeScaling(5.0, 2.0, 6.0, 1000)
+    figure = rope.draw_wavelengths(16, (100.0, 900.0), scaling, 2048)
+    np.testing.assert_allclose(line(figure, "theta 100"), 2 * np.pi / rope_frequencies(16, 100.0))
+    want = 2 * np.pi / rope_frequencies(16, 900.0, scaling)
+    np.testing.assert_allclose(line(figure, "theta 900, long waves × 5"), want)
+
+
+def test_the_bands_are_the_published_pairs():
+    """Facts B3: at head size 128, pairs 0-28 are kept, 29-34 mixed, 35-63 divided."""
+    spans = rope.draw_wavelengths().axes[0].patches
+    edges = [span.get_x() for span in spans] + [spans[-1].get_x() + spans[-1].get_width()]
+    assert 28 < edges[1] < 29 and 34 < edges[2] < 35 and (edges[0], edges[3]) == (0, 63)
+
+
+def test_hands_point_where_the_rotation_puts_them():
+    dial = rope.draw_clock_hands(4, 100.0, positions=(0, 7)).axes[1]
+    x, y = (data[1] for data in dial.get_lines()[1].get_data())
+    assert np.arctan2(y, x) == pytest.approx(7 * 0.1)
+
+
+def test_the_score_is_the_dot_product_after_rotation():
+    q, k = np.random.default_rng(0).normal(size=(2, 6))
+    freqs, m = rope_frequencies(6, 50.0), 1234
+    turned = (q[0::2] + 1j * q[1::2]) * np.exp(1j * m * freqs)
+    want = np.sum(turned.real * k[0::2] + turned.imag * k[1::2])
+    assert rope.score_by_distance(q, k, np.array([m]), 50.0)[0] == pytest.approx(want)
+
+
+def test_float32_angles_cost_thousandths_of_a_radian_at_the_end_of_the_context():
+    errors = rope.float32_angle_errors(128, 500_000.0, np.array([1, 131_071]))
+    assert errors[0].max() < 1e-7 and 1e-3 < errors[1].max() < 1e-2
+    assert errors[1, 0] == 0  # frequency 1: a whole number below 2^24 is exact
+
+
+@pytest.mark.parametrize("layout", rope.LAYOUTS)
+def test_cells_stand_where_the_layout_puts_them(layout):
+    figure = rope.draw_layouts(8)
+    row = list(rope.LAYOUTS).index(layout)
+    cells = {text.get_text(): text.get_position() for text in figure.axes[0].texts[8 * row : 8 * row + 8]}
+    names = [f"{i}{member}" for i in range(4) for member in "ab"]
+    assert [int(cells[name][0]) for name in names] == pair_order(8, layout)
+
+
+def test_each_loss_is_a_line():
+    np.testing.assert_array_equal(line(rope.draw_loss_by_position(LOSSES), "wrong"), LOSSES["wrong"])
+
+
+@pytest.mark.parametrize("name", EXPLORATIONS)
+def test_the_static_form_shows_one_picture_and_returns_nothing(name, shown, monkeypatch):
+    monkeypatch.setenv("LLAMALITE_STATIC", "1")
+    assert getattr(rope, name)() is None
+    assert [type(thing) for thing in shown] == [Figure]
+
+
+@pytest.mark.parametrize("name", EXPLORATIONS)
+def test_the_sliders_are_built_and_start_at_the_static_frame(name, shown, monkeypatch):
+    widgets = pytest.importorskip("ipywidgets")
+    monkeypatch.delenv("LLAMALITE_STATIC", raising=False)
+    getattr(rope, name)()
+    assert [type(thing) for thing in shown] == [Figure, widgets.VBox]
+
+
+def test_moving_a_slider_redraws(shown, monkeypatch):
+    pytest.importorskip("ipywidgets")
+    monkeypatch.delenv("LLAMALITE_STATIC", raising=False)
+    explore(lambda height, loud: f"{height} {loud}", height=(2, (0, 9, 1)), loud=(False, True))
+    slider = shown[-1].children[0].children[0]
+    assert slider.continuous_update is False and slider.value == 2
+    slider.value = 7
+    assert shown[0] == "2 False" and shown[-1] == "7 False"
+
+
+def test_without_ipywidgets_there_is_still_a_picture(shown, monkeypatch):
+    monkeypatch.delenv("LLAMALITE_STATIC", raising=False)
+    monkeypatch.setattr(explore_module, "import_widgets", lambda: None)
+    explore(lambda height: height, height=(2, (0, 9, 1)))
+    assert shown == [2]
+
+
+def test_the_palette_is_distinct_and_a_failing_drawing_leaves_no_figure():
+    assert len(set(CYCLE)) == len(CYCLE) and STYLE["axes.grid"]
+    with pytest.raises(ZeroDivisionError), canvas("never finished"):
+        1 / 0  # noqa: B018
+    assert plt.get_fignums() == []
