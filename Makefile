@@ -1,0 +1,50 @@
+# Everything starts from a virtual environment of its own, which any target builds when it is missing.
+#   make lab CPU=1      on Linux without a GPU: the small CPU build of PyTorch instead of gigabytes of CUDA
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN     = $(VENV)/bin
+READY   = $(VENV)/.ready
+INDEX   = $(if $(CPU),--extra-index-url https://download.pytorch.org/whl/cpu)
+
+# One thread for tiny models: a second one only spins (chapter 09 measures it).
+ONE_THREAD = OMP_NUM_THREADS=1
+DEMO       = runs/demo
+
+.PHONY: help lab test demo chapters lint clean
+.DEFAULT_GOAL = help
+
+help: ## show this list
+	@echo "llamalite: Llama 1, 2 and 3 from scratch. Each command sets up what it needs."
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-16s%s\n", $$1, $$2}'
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "llamalite needs Python 3.10 or newer; name one: make PYTHON=python3.11 ..."; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { echo "Python cannot make a virtual environment; on Debian and Ubuntu: sudo apt install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet $(INDEX) -c constraints.txt -e ".[lab,test]"
+	@touch $@
+
+lab: $(READY) ## set up, and open the chapters in JupyterLab
+	$(BIN)/python -m jupyterlab chapters
+
+test: $(READY) lint ## set up, and run every test: code, chapters, exercises, mutants
+	$(ONE_THREAD) $(BIN)/python -m pytest
+	$(ONE_THREAD) $(BIN)/python -m pytest --nbval chapters/
+
+demo: $(READY) ## set up, train a tiny Llama 3 for about a minute, and read what it writes
+	rm -rf $(DEMO)
+	$(BIN)/llamalite train --preset llama3-tiny --data tales-en --out $(DEMO) --steps 500
+	$(BIN)/llamalite generate $(DEMO) --prompt "Once upon a time" --tokens 200 --seed 1
+
+chapters: $(READY) ## run the notebooks again and store their outputs
+	$(ONE_THREAD) $(BIN)/python tools/run_notebooks.py chapters/*.ipynb
+
+lint: $(READY) ## check style and layout of the code
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+clean: ## remove the virtual environment and what tools leave behind
+	rm -rf $(VENV) build dist runs *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
