@@ -1,6 +1,6 @@
 """The tests, tested: the field's real bugs are planted one by one, and a named test must catch each.
 
-A mutant is one line of the package rewritten in a copy of it; the test runs there in a fresh
+A mutant is a line or two of the package rewritten in a copy of it; the test runs there in a fresh
 process. Chapters exhibit the same bugs in their "Break it" sections.
 """
 
@@ -78,8 +78,9 @@ MUTANTS = [
     Mutant(
         "mask after softmax",
         "in_numpy/attention.py",
-        "weights = softmax(scores)",
-        "weights = np.where(np.isneginf(scores), 0, softmax(np.where(np.isneginf(scores), 0, scores)))",
+        "scores = np.where(mask[..., None, None, :, :], scores, -np.inf)\n    weights = softmax(scores)",
+        "weights = np.where(mask[..., None, None, :, :], softmax(scores), 0.0)\n"
+        "    else:\n        weights = softmax(scores)",
         "tests/test_attention.py::test_a_later_key_never_changes_an_earlier_query",
     ),
     Mutant(

@@ -58,7 +58,7 @@ def rope_table(
     dtype: DTypeLike = np.float64,
 ) -> RopeTable:
     """Tables for positions 0 … max_seq_len - 1. Angles are float64, whatever ``dtype`` is stored:
-    at position 131,071 a float32 angle is already wrong by about 0.005 radians."""
+    at position 131,071 a float32 angle is already wrong by thousandths of a radian."""
     angles = np.outer(np.arange(max_seq_len), rope_frequencies(head_dim, theta, scaling))
     return RopeTable(np.cos(angles).astype(dtype), np.sin(angles).astype(dtype))
 

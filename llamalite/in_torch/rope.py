@@ -54,7 +54,7 @@ def rope_table(
     device: torch.device | str | None = None,
 ) -> RopeTable:
     """Tables for positions 0 … max_seq_len - 1. Angles are float64, whatever ``dtype`` is stored:
-    at position 131,071 a float32 angle is already wrong by about 0.005 radians."""
+    at position 131,071 a float32 angle is already wrong by thousandths of a radian."""
     positions = torch.arange(max_seq_len, dtype=torch.float64, device="cpu")
     angles = torch.outer(positions, rope_frequencies(head_dim, theta, scaling))
     return RopeTable(angles.cos().to(device, dtype), angles.sin().to(device, dtype))

@@ -1,0 +1,1 @@
+"""Strings to token ids to batches. No torch here."""

@@ -1,0 +1,1 @@
+"""Strings to ids and back: one tokenizer a file, all with the interface of ``tokenizer.Tokenizer``."""

@@ -1,0 +1,44 @@
+"""Which tokens each step sees: at random for training, every one of them for validation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+
+def batch(
+    ids: Int[Tensor, " n"], step: int, batch_size: int, seq_len: int, seed: int = 0
+) -> tuple[Int[Tensor, "B T"], Int[Tensor, "B T"]]:
+    """(inputs, targets) of one step: ``batch_size`` windows from random places.
+
+    A pure function of seed and step, drawn whole before anyone cuts it into micro-batches: a run
+    that is resumed, or accumulates differently, sees the same data.
+    """
+    if len(ids) <= seq_len:
+        raise ValueError(
+            f"the text to train on has {len(ids)} tokens, and a context of {seq_len} needs {seq_len + 1}; "
+            f"give a longer text, or a seq-len below {len(ids)}"
+        )
+    starts = np.random.default_rng([seed, step]).integers(0, len(ids) - seq_len, size=batch_size)
+    windows = ids[torch.from_numpy(starts)[:, None] + torch.arange(seq_len + 1)]
+    return windows[:, :-1], windows[:, 1:]
+
+
+def windows(
+    ids: Int[Tensor, " n"], batch_size: int, seq_len: int
+) -> Iterator[tuple[Int[Tensor, "B T"], Int[Tensor, "B T"]]]:
+    """(inputs, targets) that predict every token but the first exactly once, in order.
+
+    >>> [y.tolist() for x, y in windows(torch.arange(8), batch_size=2, seq_len=3)]
+    [[[1, 2, 3], [4, 5, 6]], [[7]]]
+    """
+    inputs, targets = ids[:-1], ids[1:]
+    whole = len(targets) // seq_len * seq_len
+    x, y = inputs[:whole].view(-1, seq_len), targets[:whole].view(-1, seq_len)
+    yield from zip(x.split(batch_size), y.split(batch_size), strict=True)
+    if whole < len(targets):
+        yield inputs[None, whole:], targets[None, whole:]

@@ -1,0 +1,151 @@
+"""Checkpoints that survive a crash: safetensors and JSON, written beside, checked, then renamed.
+
+    RUN/checkpoints/step_000200/model.safetensors, optimizer.safetensors, state.json
+
+``state.json`` is written last and holds the size and sha256 of the other files. Nothing is ever
+unpickled: a checkpoint from a stranger can hold wrong numbers, but no code.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from safetensors import SafetensorError
+from safetensors.torch import load as tensors_from_bytes
+from safetensors.torch import save as tensors_to_bytes
+from torch import Tensor
+
+from llamalite.train.interruption import RunFailed
+
+STATE = "state.json"
+
+
+class Checkpoint(NamedTuple):
+    step: int
+    tensors: dict[str, dict[str, Tensor]]  # file stem → names → tensors, on the CPU
+    info: dict[str, Any]
+
+
+def save(root: Path, step: int, tensors: dict[str, dict[str, Tensor]], **info: Any) -> Path:
+    """Write ``root/step_…`` so that it is either complete or absent, whenever the power fails."""
+    folder = root / f"step_{step:06d}"
+    if folder.exists():  # only after a resume that made no step: the same numbers are there
+        return folder
+    partial = folder.with_suffix(".partial")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        files = {f"{stem}.safetensors": tensors_to_bytes(group) for stem, group in tensors.items()}
+        for name, content in files.items():
+            write_durably(partial / name, content)
+        state = {"step": step, "info": info, "files": {name: fingerprint(raw) for name, raw in files.items()}}
+        write_durably(partial / STATE, json.dumps(state, indent=2).encode())
+        sync_folder(partial)
+        partial.rename(folder)
+        sync_folder(root)
+    except OSError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise RunFailed(cannot_save(root, step, error)) from error
+    return folder
+
+
+def fingerprint(content: bytes) -> dict[str, Any]:
+    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename or a new file in ``folder`` durable (POSIX; elsewhere the system does it)."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def cannot_save(root: Path, step: int, error: OSError) -> str:
+    reason = "the disk is full" if error.errno == errno.ENOSPC else str(error)
+    kept = f"{all_folders(root)[-1].name} is intact" if all_folders(root) else "no earlier checkpoint exists"
+    return f"could not save step {step} in {root}: {reason}; {kept}; make room, then continue with --resume"
+
+
+def load(folder: Path) -> Checkpoint:
+    """Read one checkpoint; every byte is held against ``state.json``."""
+    state = read_state(folder)
+    tensors = {}
+    for name, expected in state["files"].items():
+        path = folder / name
+        if not path.is_file():
+            raise RunFailed(damaged(folder, f"{path} is missing"))
+        content = path.read_bytes()
+        if len(content) != expected["bytes"]:
+            raise RunFailed(
+                damaged(folder, f"{path} has {len(content)} bytes instead of {expected['bytes']}")
+            )
+        if fingerprint(content) != expected:
+            raise RunFailed(damaged(folder, f"{path} has changed since it was written (its sha256 differs)"))
+        try:
+            tensors[path.stem] = tensors_from_bytes(content)
+        except SafetensorError as error:
+            raise RunFailed(damaged(folder, f"{path} is no safetensors file ({error})")) from error
+    return Checkpoint(state["step"], tensors, state["info"])
+
+
+def read_state(folder: Path) -> dict[str, Any]:
+    path = folder / STATE
+    try:
+        state = json.loads(path.read_bytes())
+        _ = state["step"], state["files"], state["info"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunFailed(
+            damaged(folder, f"{path} is missing, cut off or not the JSON it should be")
+        ) from error
+    return state
+
+
+def damaged(folder: Path, what: str) -> str:
+    """One sentence: what is wrong with a checkpoint, and what to do about it."""
+    others = [other.name for other in all_folders(folder.parent) if other != folder]
+    way_out = f"fall back on {others[-1]}" if others else "start again from step 0 (it is the only one)"
+    return f"damaged checkpoint: {what}; remove the folder {folder} to {way_out}"
+
+
+def all_folders(root: Path) -> list[Path]:
+    """Finished checkpoints, oldest first."""
+    found = [path for path in root.glob("step_*") if path.is_dir() and path.name[5:].isdigit()]
+    return sorted(found, key=lambda path: int(path.name[5:]))
+
+
+def latest(root: Path) -> Path | None:
+    return next(reversed(all_folders(root)), None)
+
+
+def prune(root: Path, keep_last: int = 2, best_of: str = "val_loss") -> None:
+    """Remove all but the newest checkpoints and the one whose ``info[best_of]`` is lowest.
+
+    A folder that cannot be read is left alone: it may be all that somebody has.
+    """
+    scores = {}
+    for folder in all_folders(root):
+        try:
+            scores[folder] = read_state(folder)["info"].get(best_of)
+        except RunFailed:
+            continue
+    known = {folder: score for folder, score in scores.items() if score is not None}
+    keep = {*list(scores)[-keep_last:], *([min(known, key=known.__getitem__)] if known else [])}
+    for folder in scores:
+        if folder not in keep:
+            shutil.rmtree(folder)

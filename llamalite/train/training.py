@@ -1,0 +1,250 @@
+"""The training loop: any ``nn.Module``, any callable from tokens to logits, no word of Llama.
+
+Everything random is a pure function of the seed and the step, so a run that stops and resumes
+ends in the same bits as one that never stopped.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from llamalite.in_torch.cross_entropy import cross_entropy
+from llamalite.train import checkpoint
+from llamalite.train.batches import batch, windows
+from llamalite.train.device import autocast
+from llamalite.train.interruption import Interrupted, RunFailed, StopSignals
+from llamalite.train.metrics import MetricsLog
+from llamalite.train.schedule import learning_rate
+
+Forward = Callable[[Int[Tensor, "B T"]], Float[Tensor, "B T V"]]
+
+
+class Data(NamedTuple):
+    """Token ids of both parts of a text, on the CPU."""
+
+    train: Int[Tensor, " n"]
+    held_out: Int[Tensor, " m"]  # begins with a token that is only looked at, such as bos
+    held_out_bytes: int  # of UTF-8, behind held_out[1:]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What defines a run, besides model and data. ``device`` and ``dtype`` as torch names them."""
+
+    steps: int = 1000
+    batch_size: int = 16  # windows a step, over all micro-batches
+    seq_len: int = 64  # tokens a window
+    accumulate: int = 1  # micro-batches a step: less memory, same mathematics
+    lr: float = 3e-3  # at the peak
+    warmup: int = 50  # steps
+    weight_decay: float = 0.1
+    betas: tuple[float, float] = (0.9, 0.95)
+    clip: float = 1.0  # largest norm of all gradients together
+    seed: int = 0
+    eval_every: int = 200  # steps; 0: only at the end
+    save_every: int = 200
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    dtype: torch.dtype = torch.float32
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "seq_len", "accumulate"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        for name in ("warmup", "eval_every", "save_every", "weight_decay", "seed"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must not be negative")
+        for name in ("lr", "clip"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be positive")
+        if self.accumulate > self.batch_size:
+            raise ValueError(
+                f"{self.batch_size} windows cannot be cut into {self.accumulate} micro-batches; "
+                f"accumulate must be at most batch_size"
+            )
+
+
+class StepStats(NamedTuple):
+    loss: float  # nats a token
+    lr: float
+    grad_norm: float  # before clipping
+
+
+class Score(NamedTuple):
+    """How well held-out text is predicted."""
+
+    nats_per_token: float
+    bits_per_byte: float  # the same whatever the tokenizer, so that models can be compared
+
+
+def build_adamw(model: nn.Module, s: Settings) -> torch.optim.AdamW:
+    """Weight decay on matrices only: gains and biases have nothing to gain from being small."""
+    matrices = [p for p in model.parameters() if p.ndim >= 2]
+    vectors = [p for p in model.parameters() if p.ndim < 2]
+    groups = [
+        {"params": matrices, "weight_decay": s.weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=s.lr, betas=s.betas, fused=True)
+
+
+def train_step(
+    forward: Forward, optimizer: torch.optim.Optimizer, ids: Int[Tensor, " n"], step: int, s: Settings
+) -> StepStats:
+    """One update from ``batch_size`` windows, in ``accumulate`` pieces. A bad number stops it before."""
+    lr = learning_rate(step, s.lr, s.warmup, s.steps)
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+    optimizer.zero_grad()
+    inputs, targets = batch(ids, step, s.batch_size, s.seq_len, s.seed)
+    loss = torch.zeros((), device=s.device)
+    parts = zip(inputs.tensor_split(s.accumulate), targets.tensor_split(s.accumulate), strict=True)
+    for x, y in parts:
+        part = losses(forward, x, y, s).sum() / targets.numel()
+        part.backward()
+        loss += part.detach()
+    params = [p for group in optimizer.param_groups for p in group["params"]]
+    grad_norm = nn.utils.clip_grad_norm_(params, s.clip)
+    stats = StepStats(loss.item(), lr, grad_norm.item())
+    if not (math.isfinite(stats.loss) and math.isfinite(stats.grad_norm)):
+        raise RunFailed(f"the loss is {stats.loss} (gradient norm {stats.grad_norm}) at step {step}")
+    optimizer.step()
+    return stats
+
+
+def losses(
+    forward: Forward, x: Int[Tensor, "B T"], y: Int[Tensor, "B T"], s: Settings
+) -> Float[Tensor, "B T"]:
+    with autocast(s.device, s.dtype):
+        return cross_entropy(forward(x.to(s.device)), y.to(s.device))
+
+
+@torch.no_grad()
+def evaluate(forward: Forward, data: Data, s: Settings) -> Score:
+    """The whole held-out text in windows of ``seq_len``: every token counts once.
+
+    The first token of a window is predicted from the one before it alone, as in training.
+    """
+    batches = windows(data.held_out, s.batch_size, s.seq_len)
+    nats = sum(losses(forward, x, y, s).cpu().double().sum().item() for x, y in batches)
+    return Score(nats / (len(data.held_out) - 1), nats / math.log(2) / data.held_out_bytes)
+
+
+def optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """AdamW's memory under the parameters' names: ``wq.weight/exp_avg``, …"""
+    state = optimizer.state
+    return {f"{name}/{key}": t for name, p in model.named_parameters() for key, t in state.get(p, {}).items()}
+
+
+def save(
+    root: Path, step: int, model: nn.Module, optimizer: torch.optim.Optimizer, score: Score | None
+) -> None:
+    tensors = {"model": dict(model.state_dict()), "optimizer": optimizer_tensors(model, optimizer)}
+    checkpoint.save(root, step, tensors, **(score._asdict() if score else {}))
+    checkpoint.prune(root, best_of="bits_per_byte")
+
+
+def restore(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+    """Fill model and optimiser from a checkpoint; return its step."""
+    saved = checkpoint.load(folder)
+    try:
+        model.load_state_dict(saved.tensors["model"])
+    except (KeyError, RuntimeError) as error:
+        raise RunFailed(
+            f"{folder} belongs to a model of another shape; resume with the run's own settings"
+        ) from error
+    for name, p in model.named_parameters():
+        mine = {key: t for key, t in saved.tensors["optimizer"].items() if key.rpartition("/")[0] == name}
+        # AdamW(fused=True) keeps its step count beside the parameter.
+        optimizer.state[p] = {key.rpartition("/")[2]: t.to(p.device, copy=True) for key, t in mine.items()}
+    return saved.step
+
+
+def train(
+    model: nn.Module, forward: Forward, data: Data, s: Settings, folder: Path, resume: bool = False
+) -> Score | None:
+    """Run from step 0, or from the last checkpoint, to ``s.steps``; return the last validation.
+
+    Writes ``folder/metrics.jsonl`` and ``folder/checkpoints``. Raises ``Interrupted`` after a clean
+    save on Ctrl-C or SIGTERM, and ``RunFailed`` when the loss or the disk gives out.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    optimizer, root = build_adamw(model, s), folder / "checkpoints"
+    newest = checkpoint.latest(root) if resume else None
+    start = restore(newest, model, optimizer) if newest else 0
+    score = None
+    with (
+        StopSignals() as stop,
+        MetricsLog(folder / "metrics.jsonl", after=start) as log,
+        tqdm(total=s.steps, initial=start, unit="step", disable=None) as bar,
+    ):
+        for step in range(start, s.steps):
+            began = time.perf_counter()
+            stats = guarded_step(forward, optimizer, data.train, step, s, root)
+            speed = s.batch_size * s.seq_len / (time.perf_counter() - began)
+            done, last = step + 1, step + 1 == s.steps
+            fresh = validate(model, forward, data, s) if last or due(done, s.eval_every) else None
+            score = fresh or score
+            report(log, bar, done, stats, speed, fresh, score, s)
+            if last or due(done, s.save_every) or stop.received:
+                save(root, done, model, optimizer, fresh)
+            if stop.received and not last:
+                raise Interrupted(
+                    stop.received,
+                    f"stopped; step {done} of {s.steps} is saved; "
+                    f"continue with: llamalite train --out {folder} --resume",
+                )
+    return score
+
+
+def validate(model: nn.Module, forward: Forward, data: Data, s: Settings) -> Score:
+    model.eval()  # for models with dropout; a Llama has none
+    try:
+        return evaluate(forward, data, s)
+    finally:
+        model.train()
+
+
+def due(step: int, every: int) -> bool:
+    return every > 0 and step % every == 0
+
+
+def guarded_step(forward, optimizer, ids: Int[Tensor, " n"], step: int, s: Settings, root: Path) -> StepStats:
+    try:
+        return train_step(forward, optimizer, ids, step, s)
+    except RunFailed as error:
+        newest = checkpoint.latest(root)
+        kept = f"{newest} is kept" if newest else "no checkpoint was written yet"
+        raise RunFailed(f"{error}; {kept}; train again with a lower --lr, or a longer --warmup") from None
+    except torch.OutOfMemoryError as error:
+        raise RunFailed(f"out of memory at step {step}; raise --accumulate, or lower --batch-size") from error
+
+
+def report(
+    log: MetricsLog, bar: tqdm, done: int, stats: StepStats, speed: float, fresh, score, s: Settings
+) -> None:
+    log.write(
+        step=done,
+        **stats._asdict(),
+        tokens=done * s.batch_size * s.seq_len,
+        tokens_per_s=round(speed, 1),
+        val_loss=fresh and fresh.nats_per_token,
+        val_bits_per_byte=fresh and fresh.bits_per_byte,
+    )
+    val = f", {score.bits_per_byte:.3f} bits/byte held out" if score else ""
+    bar.set_postfix_str(f"loss {stats.loss:.3f}, {speed:,.0f} tokens/s{val}", refresh=False)
+    bar.update()
+    if fresh:
+        tqdm.write(
+            f"step {done:>6}  loss {stats.loss:.3f}  held out {fresh.nats_per_token:.3f} nats/token, "
+            f"{fresh.bits_per_byte:.3f} bits/byte"
+        )
