@@ -50,7 +50,7 @@ class Train:
     """Query heads a layer."""
     n_kv_heads: int = 0
     """Key/value heads a layer; must divide the query heads."""
-    steps: int = 1000
+    steps: int = 1500
     """Updates of the weights, in all."""
     batch_size: int = 16
     """Windows of seq-len tokens a step."""

@@ -39,9 +39,7 @@ def numpy_story(tiny, ids, cached):
 def torch_story(tiny, ids, cached, dtype):
     model = tiny.model.to(dtype)
     cache = build_cache(tiny.cfg, batch=1, dtype=dtype) if cached else None
-    return ids + list(
-        generate(model, ids, N, max_seq_len=tiny.cfg.max_seq_len, cache=cache, temperature=0.0)
-    )
+    return ids + list(generate(model, ids, N, max_seq_len=tiny.cfg.max_seq_len, cache=cache, temperature=0.0))
 
 
 @pytest.mark.parametrize("cached", [True, False], ids=["cached", "uncached"])

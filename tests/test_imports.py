@@ -16,7 +16,7 @@ WITHOUT_TORCH = ["llamalite", "llamalite.config"] + [
 ]
 
 
-def fresh(code: str) -> dict:
+def fresh(code: str) -> dict | list:
     """Run ``code``, which prints one JSON object, in a new interpreter."""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
@@ -45,3 +45,41 @@ print(json.dumps({{"seconds": time.perf_counter() - start}}))"""
 def test_the_command_and_the_exercises_start_without_torch(module):
     found = fresh(f"import json, sys, {module}\nprint(json.dumps({{'torch': 'torch' in sys.modules}}))")
     assert not found["torch"]
+
+
+EVERYTHING = [
+    ".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts)
+    for file in sorted(PACKAGE.rglob("*.py"))
+    if file.stem not in ("__init__", "__main__")
+]
+
+# Others' libraries come first: what they do when imported is not ours to answer for.
+STATE = """
+import json, logging, os, random, signal, threading, warnings
+import ipywidgets, matplotlib.pyplot, numpy, safetensors.torch, sentencepiece, torch, tqdm.auto, tyro
+
+def state():
+    return {
+        "threads": [thread.name for thread in threading.enumerate()],
+        "log": [str(logging.root.handlers), logging.root.level],
+        "signals": str([signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)]),
+        "warnings": str(warnings.filters),
+        "environment": dict(os.environ),
+        "dtype": str(torch.get_default_dtype()),
+        "torch threads": torch.get_num_threads(),
+        "torch seed": torch.get_rng_state().tolist(),
+        "numpy seed": str(numpy.random.get_state()),
+        "random seed": random.getstate(),
+        "matplotlib": str(matplotlib.rcParams),
+    }
+"""
+
+
+def test_importing_changes_nothing():
+    """No thread, handler, seed, style or setting: what is done is done by a call (architecture, rule 5)."""
+    imports = "\n".join(f"import {name}" for name in EVERYTHING)
+    found = fresh(
+        f"{STATE}\nbefore = state()\n{imports}\nafter = state()\n"
+        "print(json.dumps([key for key in before if before[key] != after[key]]))"
+    )
+    assert found == []

@@ -36,6 +36,10 @@ LAYERS = [
     "align",
     "exercises figures cli __main__ anatomy",
 ]
+
+# Tests of the house itself; every other test is named after the module or folder that it tests.
+HOUSE_TESTS = {"chapters", "close_text", "golden", "imports", "layout", "mutants"}
+
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer.split()}
 
 
@@ -73,6 +77,12 @@ def test_a_module_belongs_to_a_chapter_or_to_the_short_list(path):
 
 def test_the_short_list_has_no_dead_names():
     assert {path.stem for path in modules()} >= SHARED
+
+
+def test_a_test_file_is_named_after_what_it_tests():
+    known = HOUSE_TESTS | {name for path in modules() for name in (path.stem, path.parent.name)}
+    for path in (ROOT / "tests").glob("test_*.py"):
+        assert path.stem.removeprefix("test_") in known, f"{path.name}: there is no module of that name"
 
 
 def test_every_module_of_the_two_halves_is_tested_under_its_own_name():
@@ -130,6 +140,7 @@ NUMPY_ONLY = {
 DIFFERENT_ARGUMENTS = {
     "init_weights",  # NumPy makes a dict from a config, torch fills a module
 }
+OWN_PRECISION = {"build_table", "build_cache"}  # float64 by hand, float32 in a trained model
 DEVICES = {"device"}  # an argument that only torch has
 
 
@@ -143,17 +154,33 @@ def test_twins_share_names_arguments_and_defaults(stem):
         assert signature(function) == signature(theirs[name]), f"{stem}.{name} differs between the halves"
 
 
-def signature(function: ast.FunctionDef) -> list[tuple[str, str]]:
-    """Names and defaults; ``np.float64`` and ``torch.float64`` count as the same default, float32 too."""
-    args, defaults = function.args.args, [ast.unparse(d) for d in function.args.defaults]
-    padded = [""] * (len(args) - len(defaults)) + defaults
-    pairs = [(arg.arg, default) for arg, default in zip(args, padded, strict=True)]
-    pairs += [(arg.arg, "") for arg in function.args.kwonlyargs]
-    return [
-        (name, re.sub(r"^(np|torch)\.float(32|64)$", "float", default))
-        for name, default in pairs
-        if name not in DEVICES
-    ]
+def test_the_twins_exceptions_are_still_needed():
+    ours, theirs = (
+        {
+            name: function
+            for stem in TWINS
+            for name, function in definitions(PACKAGE / half / f"{stem}.py").items()
+        }
+        for half in ("in_numpy", "in_torch")
+    )
+    assert ours.keys() >= NUMPY_ONLY and not theirs.keys() & NUMPY_ONLY
+    for name in DIFFERENT_ARGUMENTS | OWN_PRECISION:
+        assert ast.unparse(ours[name].args) != ast.unparse(theirs[name].args)
+
+
+def signature(function: ast.FunctionDef) -> list[tuple[str, str, bool]]:
+    """Each argument's name, default and whether it goes by name only; np.float64 is torch.float64."""
+    args = function.args
+    positional = [*args.posonlyargs, *args.args]
+    defaults = [None] * (len(positional) - len(args.defaults)) + args.defaults
+    found = []
+    for arg, default in zip([*positional, *args.kwonlyargs], [*defaults, *args.kw_defaults], strict=True):
+        written = re.sub(r"^(np|torch)\.", "", ast.unparse(default)) if default else ""
+        if arg.arg == "dtype" and function.name in OWN_PRECISION:
+            written = "its own"
+        if arg.arg not in DEVICES:
+            found.append((arg.arg, written, arg in args.kwonlyargs))
+    return found
 
 
 # --- sizes and hygiene -----------------------------------------------------------------------------
@@ -175,18 +202,20 @@ def test_files_and_functions_stay_small(path):
 
 
 def tracked() -> list[Path]:
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
     if listed.returncode:
         pytest.skip("not a git checkout")
-    return [ROOT / name for name in listed.stdout.splitlines()]
+    return [path for name in listed.stdout.split("\0") if (path := ROOT / name).is_file()]
 
 
 def test_no_tracked_text_names_a_path_of_somebodys_machine():
     odd = re.compile(r"/(?:work|root|home/\w+|tmp/\w+)/")
     for path in tracked():
-        if path.suffix in {".py", ".md", ".toml", ".ipynb", ".yml", ".txt", ".json"} and path.is_file():
-            text = path.read_text(encoding="utf-8")
-            assert path == Path(__file__) or not odd.search(text), f"{path}: {odd.search(text)}"
+        content = path.read_bytes()
+        if b"\0" in content or path == Path(__file__):
+            continue  # weights and tokenizers; and this file, which has to name what it forbids
+        found = odd.search(content.decode("utf-8"))
+        assert not found, f"{path}: {found}"
 
 
 # --- the README --------------------------------------------------------------------------------------
@@ -211,12 +240,13 @@ def repository() -> str:
     return address.group(1)
 
 
+LAUNCHER = re.compile(r"(?:mybinder\.org/v2|colab\.research\.google\.com/github)/[^\s)\"\\]+")
+
+
 @pytest.mark.parametrize("path", [README, *CHAPTERS.values()], ids=lambda path: path.name)
-def test_badges_lead_to_this_repository_and_to_files_that_exist(path):
-    text = path.read_text(encoding="utf-8")
-    binder = re.findall(r"mybinder\.org/v2/gh/([\w-]+/[\w-]+)/main\?urlpath=lab/tree/([\w/.]+)", text)
-    colab = re.findall(r"colab\.research\.google\.com/github/([\w-]+/[\w-]+)/blob/main/([\w/.]+)", text)
-    assert binder, f"{path.name} has no Binder badge"
-    for home, target in binder + colab:
-        assert home == repository()
-        assert (ROOT / target).is_file()
+def test_badges_open_the_chapters_of_this_repository(path):
+    """A chapter's badges open that chapter, the README's open each; Binder always, Colab may."""
+    targets = [f"chapters/{p.name}" for p in CHAPTERS.values() if path in (README, p)]
+    binder = {f"mybinder.org/v2/gh/{repository()}/main?urlpath=lab/tree/{target}" for target in targets}
+    colab = {f"colab.research.google.com/github/{repository()}/blob/main/{target}" for target in targets}
+    assert binder <= set(LAUNCHER.findall(path.read_text(encoding="utf-8"))) <= binder | colab

@@ -1,16 +1,19 @@
 """The loop with a toy whose answers are known; the arithmetic is done here."""
 
 import math
+import shutil
 
 import pytest
 import torch
 from torch import nn
 from toy import Toy, cycle, quick
 
+from llamalite.config import preset
 from llamalite.train import checkpoint
 from llamalite.train.batches import batch, windows
 from llamalite.train.interruption import RunFailed
 from llamalite.train.metrics import MetricsLog, read_metrics
+from llamalite.train.runs import train_llama
 from llamalite.train.schedule import learning_rate
 from llamalite.train.training import Data, Settings, build_adamw, evaluate, train, train_step
 
@@ -243,3 +246,16 @@ def test_any_module_will_do(tmp_path):
     model = nn.Sequential(nn.Embedding(8, 4), nn.Linear(4, 8))
     score = train(model, lambda tokens: model(tokens), cycle(), quick(steps=3), tmp_path)
     assert math.isfinite(score.bits_per_byte)
+
+
+def test_a_llama_that_lost_its_last_checkpoint_gets_the_same_one_again(tmp_path):
+    """Eight steps; the checkpoint of step 8 is taken away; resumed from step 4 it is the same to the byte."""
+    cfg = preset("llama3-tiny", dim=32, n_layers=2, vocab_size=8, max_seq_len=5)
+    settings = quick(steps=8, save_every=4, eval_every=0, lr=1e-2, accumulate=2)
+    train_llama(tmp_path, cfg, cycle(), settings)
+    last = tmp_path / "checkpoints" / "step_000008"
+    straight = {path.name: path.read_bytes() for path in last.glob("*.safetensors")}
+    shutil.rmtree(last)
+    train_llama(tmp_path, cfg, cycle(), settings, resume=True)
+    assert {path.name: path.read_bytes() for path in last.glob("*.safetensors")} == straight
+    assert set(straight) == {"model.safetensors", "optimizer.safetensors"}

@@ -27,14 +27,16 @@ def ship(run: Path, target: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("run", type=Path)
     parser.add_argument("target", type=Path)
     args = parser.parse_args()
     ship(args.run, args.target)
     for path in sorted(path for path in args.target.rglob("*") if path.is_file()):
-        content = path.read_bytes()
-        print(f"| `{path.relative_to(args.target)}` | {len(content):,} | `{hashlib.sha256(content).hexdigest()}` |")
+        content, name = path.read_bytes(), path.relative_to(args.target)
+        print(f"| `{name}` | {len(content):,} | `{hashlib.sha256(content).hexdigest()}` |")
 
 
 if __name__ == "__main__":
