@@ -46,6 +46,6 @@ lint: $(READY) ## check style and layout of the code
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-clean: ## remove the virtual environment and what tools leave behind
-	rm -rf $(VENV) build dist runs *.egg-info .pytest_cache .ruff_cache .hypothesis
+clean: ## remove the virtual environment and what tools leave behind, none of your own runs
+	rm -rf $(VENV) $(DEMO) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
