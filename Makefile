@@ -37,7 +37,7 @@ demo: $(READY) ## set up, train a tiny Llama 3 for about a minute, and read what
 	rm -rf $(DEMO)
 	$(BIN)/llamalite train --preset llama3-tiny --data tales-en --out $(DEMO) \
 	  --dim 64 --n-layers 3 --seq-len 256 --batch-size 8 --steps 800 --lr 5e-3
-	$(BIN)/llamalite generate $(DEMO) --prompt "Once upon a time" --temperature 0.5 --tokens 180
+	$(BIN)/llamalite generate $(DEMO) --prompt "Once upon a time" --temperature 0.5 --tokens 240
 
 chapters: $(READY) ## run the notebooks again and store their outputs
 	$(ONE_THREAD) $(BIN)/python tools/run_notebooks.py chapters/*.ipynb
