@@ -29,6 +29,10 @@ class RopeScaling:
     high_freq_factor: float = 4.0
     original_max_seq_len: int = 8192
 
+    def __new__(cls, *args: Any, **values: Any) -> RopeScaling:
+        reject_unknown(cls, values)
+        return super().__new__(cls)
+
     def __post_init__(self) -> None:
         if self.factor < 1:
             raise ValueError(f"rope_scaling.factor is {self.factor}; it must be 1 or more")
@@ -56,6 +60,10 @@ class LlamaConfig:
     rope_scaling: RopeScaling | None = None
     max_seq_len: int = 2048
     tied: bool = False  # the output head shares the embedding matrix
+
+    def __new__(cls, *args: Any, **values: Any) -> LlamaConfig:
+        reject_unknown(cls, values)
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         if self.n_kv_heads is None:
@@ -128,8 +136,7 @@ class LlamaConfig:
         return 6 * self.n_params + 12 * self.n_layers * self.dim * seq_len
 
     def with_(self, **changes: Any) -> LlamaConfig:
-        """A copy with some fields changed; a misspelt field is refused with the likely name."""
-        reject_unknown(changes)
+        """A copy with some fields changed."""
         if "n_heads" in changes and "n_kv_heads" not in changes and self.n_kv_heads == self.n_heads:
             changes["n_kv_heads"] = None  # what was multi-head attention stays multi-head attention
         return replace(self, **changes)
@@ -139,8 +146,7 @@ class LlamaConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> LlamaConfig:
-        """Inverse of ``to_dict``; a misspelt field is refused with the likely name."""
-        reject_unknown(values)
+        """Inverse of ``to_dict``."""
         return cls(**values)
 
 
@@ -156,13 +162,14 @@ def ffn_hidden(dim: int, multiple_of: int = 256, multiplier: float | None = None
     return multiple_of * math.ceil(hidden / multiple_of)
 
 
-def reject_unknown(values: dict[str, Any]) -> None:
-    names = [f.name for f in fields(LlamaConfig)]
+def reject_unknown(cls: type, values: dict[str, Any]) -> None:
+    """Refuse a misspelt field with the likely name, where a dataclass would only call it unexpected."""
+    names = [f.name for f in fields(cls)]
     for key in values:
         if key not in names:
             near = difflib.get_close_matches(key, names, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]!r}?" if near else f"the fields are {', '.join(names)}"
-            raise ValueError(f"LlamaConfig has no field {key!r}; {hint}")
+            raise ValueError(f"{cls.__name__} has no field {key!r}; {hint}")
 
 
 def check_sizes(cfg: LlamaConfig) -> None:

@@ -127,5 +127,5 @@ def hugging_face(cfg: LlamaConfig, state: dict[str, torch.Tensor], float64: bool
                     norm = torch.nn.RMSNorm(cfg.dim, eps=cfg.norm_eps, dtype=torch.float64)
                     norm.weight = child.weight
                     setattr(parent, name, norm)
-        model.load_state_dict(state, strict=False)  # .double() had rounded nothing, but say it plainly
+        model.load_state_dict(state, strict=False)  # the first load had rounded them to float32
     return model.eval()

@@ -146,6 +146,16 @@ def test_impossible_configs_say_what_to_change(changes, sentence):
 
 
 @pytest.mark.parametrize(
+    "build", [LlamaConfig, lambda **v: preset("llama1-7b", **v), lambda **v: LlamaConfig.from_dict(v)]
+)
+def test_a_misspelt_field_is_refused_however_it_comes(build):
+    with pytest.raises(ValueError, match="LlamaConfig has no field 'n_head'; did you mean 'n_heads'"):
+        build(n_head=8)
+    with pytest.raises(ValueError, match="RopeScaling has no field 'factors'; did you mean 'factor'"):
+        RopeScaling(factors=8.0)
+
+
+@pytest.mark.parametrize(
     ("values", "sentence"),
     [
         (dict(factor=0.5), "it must be 1 or more"),
