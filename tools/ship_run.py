@@ -6,7 +6,6 @@ Prints the line of the data card: files, sizes and sha256.
 """
 
 import argparse
-import hashlib
 import shutil
 from pathlib import Path
 
@@ -22,8 +21,7 @@ def ship(run: Path, target: Path) -> None:
     target.mkdir(parents=True)
     for name in ("config.json", "train.json", "tokenizer.model"):
         shutil.copy(run / name, target / name)
-    weights = {name: tensor.contiguous() for name, tensor in opened.model.state_dict().items()}
-    checkpoint.save(target / "checkpoints", opened.step, {"model": weights})
+    checkpoint.save(target / "checkpoints", opened.step, {"model": dict(opened.model.state_dict())})
 
 
 def main() -> None:
@@ -35,8 +33,8 @@ def main() -> None:
     args = parser.parse_args()
     ship(args.run, args.target)
     for path in sorted(path for path in args.target.rglob("*") if path.is_file()):
-        content, name = path.read_bytes(), path.relative_to(args.target)
-        print(f"| `{name}` | {len(content):,} | `{hashlib.sha256(content).hexdigest()}` |")
+        found = checkpoint.fingerprint(path.read_bytes())
+        print(f"| `{path.relative_to(args.target)}` | {found['bytes']:,} | `{found['sha256']}` |")
 
 
 if __name__ == "__main__":
