@@ -23,7 +23,10 @@ from jaxtyping import install_import_hook
 # everywhere in Python; config is left out because its own sentences are what its tests are about.
 typechecker = beartype(conf=BeartypeConf(is_pep484_tower=True))
 install_import_hook(
-    [f"llamalite.{p}" for p in ("in_numpy", "in_torch", "text", "tales", "train", "figures", "exercises")],
+    [
+        f"llamalite.{part}"
+        for part in ("in_numpy", "in_torch", "text", "tales", "train", "figures", "exercises", "commands")
+    ],
     "conftest.typechecker",
 )
 

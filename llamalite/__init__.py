@@ -9,7 +9,8 @@ Dimension letters, in signatures and as suffixes of locals:
 
 Layers, lowest first; an import never points upwards, and the two halves never see each other:
 
-    config  <-  tales, text, in_numpy, in_torch  <-  train  <-  align  <-  exercises, figures, cli
+    config  <-  tales, text, in_numpy, in_torch  <-  train  <-  align  <-  exercises, figures,
+    commands, cli
 
 Importing this package, ``config``, ``tales``, ``text`` or ``in_numpy`` never imports torch.
 """

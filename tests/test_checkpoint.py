@@ -36,6 +36,20 @@ def test_what_is_saved_is_loaded(root):
     ]
 
 
+def test_only_the_groups_that_are_wanted_are_read(root):
+    """The other file may be damaged or gone; the one that is read is checked as ever."""
+    folder = root / "step_000200"
+    (folder / "optimizer.safetensors").unlink()
+    saved = checkpoint.load(folder, ["model"])
+    assert saved.step == 200 and saved.info == {"val_loss": 1.0} and list(saved.tensors) == ["model"]
+    assert checkpoint.load(folder, []).tensors == {}
+    with pytest.raises(RunFailed, match=r"optimizer\.safetensors is missing"):
+        checkpoint.load(folder)
+    os.truncate(folder / "model.safetensors", 10)
+    with pytest.raises(RunFailed, match="has 10 bytes instead of"):
+        checkpoint.load(folder, ["model"])
+
+
 def test_a_file_cut_in_half(root):
     path = root / "step_000200" / "model.safetensors"
     size = path.stat().st_size

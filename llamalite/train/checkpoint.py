@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -82,26 +83,34 @@ def cannot_save(root: Path, step: int, error: OSError) -> str:
     return f"could not save step {step} in {root}: {reason}; {kept}; make room, then continue with --resume"
 
 
-def load(folder: Path) -> Checkpoint:
-    """Read one checkpoint; every byte is held against ``state.json``."""
+def load(folder: Path, groups: Collection[str] | None = None) -> Checkpoint:
+    """Read one checkpoint; every byte that is read is held against ``state.json``.
+
+    ``groups`` names the files that are wanted, such as ``["model"]`` to use a model without training
+    it on; the others are not opened. Without it, all of them.
+    """
     state = read_state(folder)
-    tensors = {}
-    for name, expected in state["files"].items():
-        path = folder / name
-        if not path.is_file():
-            raise RunFailed(damaged(folder, f"{path} is missing"))
-        content = path.read_bytes()
-        if len(content) != expected["bytes"]:
-            raise RunFailed(
-                damaged(folder, f"{path} has {len(content)} bytes instead of {expected['bytes']}")
-            )
-        if fingerprint(content) != expected:
-            raise RunFailed(damaged(folder, f"{path} has changed since it was written (its sha256 differs)"))
-        try:
-            tensors[path.stem] = tensors_from_bytes(content)
-        except SafetensorError as error:
-            raise RunFailed(damaged(folder, f"{path} is no safetensors file ({error})")) from error
+    tensors = {
+        Path(name).stem: read_tensors(folder, name, expected)
+        for name, expected in state["files"].items()
+        if groups is None or Path(name).stem in groups
+    }
     return Checkpoint(state["step"], tensors, state["info"])
+
+
+def read_tensors(folder: Path, name: str, expected: dict[str, Any]) -> dict[str, Tensor]:
+    path = folder / name
+    if not path.is_file():
+        raise RunFailed(damaged(folder, f"{path} is missing"))
+    content = path.read_bytes()
+    if len(content) != expected["bytes"]:
+        raise RunFailed(damaged(folder, f"{path} has {len(content)} bytes instead of {expected['bytes']}"))
+    if fingerprint(content) != expected:
+        raise RunFailed(damaged(folder, f"{path} has changed since it was written (its sha256 differs)"))
+    try:
+        return tensors_from_bytes(content)
+    except SafetensorError as error:
+        raise RunFailed(damaged(folder, f"{path} is no safetensors file ({error})")) from error
 
 
 def read_state(folder: Path) -> dict[str, Any]:

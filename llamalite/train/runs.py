@@ -43,13 +43,20 @@ def load_run(folder: str | Path, device: torch.device | str = "cpu") -> Run:
     newest = checkpoint.latest(folder / "checkpoints")
     if newest is None:
         raise FileNotFoundError(f"{folder} has no checkpoint yet; continue the training with --resume")
-    saved = checkpoint.load(newest)
-    model = Llama(cfg).to(device)
+    saved = checkpoint.load(newest, ["model"])  # the optimiser's memory is twice that, and of no use here
+    model = empty_llama(cfg, device)
     try:
         model.load_state_dict(saved.tensors["model"])
     except (KeyError, RuntimeError) as error:
         raise RunFailed(f"{newest} does not fit {folder / 'config.json'}; one of them was changed") from error
     return Run(model.eval(), load_tokenizer(folder), cfg, saved.step)
+
+
+def empty_llama(cfg: LlamaConfig, device: torch.device | str) -> Llama:
+    """A Llama whose weights are about to be filled: room for them, and no number drawn in vain."""
+    with torch.device("meta"):
+        model = Llama(cfg)
+    return model.to_empty(device=device)
 
 
 def read_config(folder: Path) -> LlamaConfig:
@@ -109,7 +116,10 @@ def train_llama(
     resume: bool = False,
 ) -> Score | None:
     """Build the Llama that ``cfg`` describes and train it into ``folder``."""
-    model = init_weights(Llama(cfg), settings.seed).to(settings.device)
+    if resume and checkpoint.latest(folder / "checkpoints"):  # which brings the weights
+        model = empty_llama(cfg, settings.device)
+    else:
+        model = init_weights(empty_llama(cfg, "cpu"), settings.seed).to(settings.device)
     table = build_table(cfg, settings.seq_len, device=settings.device)
     forward: Forward = partial(torch.compile(model) if compiled else model, table=table)
     return train(model, forward, data, settings, folder, resume)

@@ -1,10 +1,32 @@
-"""What a Llama is made of, counted from its config alone: the text of ``llamalite info``."""
+"""``llamalite info``: what a Llama is made of, counted from its config alone."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+import tyro
 
 from llamalite.config import LlamaConfig, preset, preset_names
+
+
+@dataclass(frozen=True)
+class Info:
+    """Show what a published Llama is made of: parameters by part, FLOPs, bytes of cache.
+
+    For example:
+      llamalite info
+      llamalite info llama3.1-405b
+    """
+
+    preset: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[PRESET]")] = ""
+    """Name of a model; without it, a table of all."""
+
+
+def run(args: Info) -> None:
+    print(anatomy(args.preset) if args.preset else overview())
+
 
 BF16 = 2  # bytes a number
 COLUMNS = ("parameters", "dim", "layers", "heads", "kv", "ffn", "vocab", "context", "bf16", "cache/token")

@@ -1,0 +1,160 @@
+"""``llamalite train``: a text in, a run's folder out."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Literal
+
+from llamalite.config import LlamaConfig, preset
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a Llama from nothing on one text.
+
+    The last tenth of the text is held out and never trained on: "bits/byte" says how well it is predicted
+    (8 is knowing nothing). Ctrl-C finishes the step, saves and leaves.
+
+    For example:
+      llamalite train --out runs/first
+      llamalite train --data plays.txt --out runs/plays --steps 2000
+      llamalite train --out runs/plays --resume --steps 4000
+    """
+
+    out: Path
+    """Folder of the run, made here: config, tokenizer, metrics.jsonl, checkpoints."""
+    data: str = "tales-en"
+    """A UTF-8 text file, or the name of a text that ships with llamalite."""
+    preset: str = "llama3-tiny"
+    """The shape to start from; `llamalite info` lists them."""
+    vocab_size: int | Literal["bytes"] = 512
+    """Pieces of the SentencePiece tokenizer learnt from the text; 0 or bytes: one token a byte."""
+    seq_len: int = 64
+    """Context, in tokens."""
+    dim: int = 0
+    """Width of the model, a multiple of its heads. 0: as the preset has it; so with the next three."""
+    n_layers: int = 0
+    """Layers."""
+    n_heads: int = 0
+    """Query heads a layer."""
+    n_kv_heads: int = 0
+    """Key/value heads a layer; must divide the query heads."""
+    steps: int = 1500
+    """Updates of the weights, in all."""
+    batch_size: int = 16
+    """Windows of seq-len tokens a step."""
+    accumulate: int = 1
+    """Parts in which a step's batch goes through the model: more parts, less memory, same result."""
+    lr: float = 3e-3
+    """Learning rate at its peak; it falls to a tenth of that along a cosine."""
+    warmup: int = 50
+    """Steps over which the learning rate rises to its peak."""
+    seed: int = 1
+    """Decides the first weights and the order of the data."""
+    eval_every: int = 250
+    """Steps between validations on the whole held-out text; 0: only at the end."""
+    save_every: int = 250
+    """Steps between checkpoints; the last two and the best are kept. 0: only at the end."""
+    device: str = "auto"
+    """cuda, mps or cpu; auto takes the first this machine has."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Numbers to multiply in; auto is bfloat16 on cuda, float32 elsewhere. Weights stay float32."""
+    compile: bool = False
+    """Fuse the model with torch.compile: about a minute's wait, then faster steps."""
+    threads: int = 0
+    """CPU threads; 0 leaves it to PyTorch."""
+    resume: bool = False
+    """Continue the run in --out from its last checkpoint, with its own settings."""
+
+
+# What a resumed run may change: how it computes and how long, not what.
+FREE_ON_RESUME = {"out", "resume", "data", "steps", "accumulate", "eval_every", "save_every"}
+FREE_ON_RESUME |= {"device", "dtype", "compile", "threads"}
+OVERRIDES = ("dim", "n_layers", "n_heads", "n_kv_heads")
+
+
+def run(args: Train) -> None:
+    """Check everything that can be wrong, then write the run's folder, then train."""
+    # Threads that spin while they wait starve each other on a busy machine.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    import torch
+
+    from llamalite.text.corpus import read_text, split
+    from llamalite.text.tokenization.tokenizer import load_tokenizer
+    from llamalite.train import runs
+
+    check_folder(args)
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    vocab_size = 0 if args.vocab_size == "bytes" else args.vocab_size
+    model_config(args, vocab_size or 1)  # refuse an impossible shape before the slow part
+    how, text = settings(args), read_text(args.data)
+    check_same_text(args, runs.sha256(text))
+    parts = split(text)  # the tokenizer learns from the first alone: nothing may know the held-out text
+    tokenizer = load_tokenizer(args.out) if args.resume else runs.build_tokenizer(parts[0], vocab_size)
+    cfg, data = model_config(args, tokenizer.vocab_size), runs.build_data(*parts, tokenizer, args.seq_len)
+    record = {"args": {**asdict(args), "out": str(args.out), "resume": False}, "sha256": runs.sha256(text)}
+    if args.resume:
+        runs.write_json(args.out / "train.json", record)
+    else:
+        runs.create_run(args.out, cfg, tokenizer, record)
+    print(
+        f"{args.data}: {len(data.train):,} tokens to train on, {len(data.held_out):,} held out\n"
+        f"{args.preset}: {cfg.n_params:,} parameters, {how.dtype} on {how.device}"
+    )
+    runs.train_llama(args.out, cfg, data, how, args.compile, args.resume)
+    print(f'done: llamalite generate {args.out} --prompt "…"')
+
+
+def stored(args: Train) -> Train:
+    """The settings that the run in ``args.out`` was begun with."""
+    from llamalite.train.runs import read_json
+
+    record = read_json(args.out / "train.json")["args"]
+    return Train(**{**record, "out": args.out, "resume": True})
+
+
+def check_folder(args: Train) -> None:
+    """A new run wants a folder with nothing in it, a resumed one the settings it was begun with."""
+    if args.resume:
+        check_same_settings(args, stored(args))
+    elif args.out.exists() and (not args.out.is_dir() or any(args.out.iterdir())):
+        raise FileExistsError(
+            f"{args.out} exists already; continue it with --resume, or choose another --out"
+        )
+
+
+def check_same_settings(args: Train, begun: Train) -> None:
+    for f in fields(Train):
+        old, new = getattr(begun, f.name), getattr(args, f.name)
+        if old != new and f.name not in FREE_ON_RESUME:
+            flag = "--" + f.name.replace("_", "-")
+            raise ValueError(
+                f"{args.out} was begun with {flag} {old}; leave {flag} out, or start another run"
+            )
+
+
+def model_config(args: Train, vocab_size: int) -> LlamaConfig:
+    """The preset with the overrides, as long as what it is trained on."""
+    changes = {name: getattr(args, name) for name in OVERRIDES if getattr(args, name)}
+    return preset(args.preset, vocab_size=vocab_size, max_seq_len=args.seq_len, **changes)
+
+
+def settings(args: Train):
+    from llamalite.train.device import pick_device, pick_dtype
+    from llamalite.train.training import Settings
+
+    device = pick_device(args.device)
+    same = {f.name: getattr(args, f.name) for f in fields(Settings) if f.name in asdict(args)}
+    return Settings(**{**same, "device": device, "dtype": pick_dtype(args.dtype, device)})
+
+
+def check_same_text(args: Train, found: str) -> None:
+    from llamalite.train.runs import read_json
+
+    if args.resume and read_json(args.out / "train.json").get("sha256") != found:
+        raise ValueError(
+            f"{args.data} is not the text that {args.out} was begun with; give that one with --data"
+        )

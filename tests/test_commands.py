@@ -1,0 +1,154 @@
+"""What the commands have in common, and ``llamalite fetch`` from end to end."""
+
+import hashlib
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+from server import CONTENT, Reply, serve
+from shell import refused, shell
+
+from llamalite.cli import COMMANDS
+from llamalite.commands.fetch import parse_size
+from llamalite.text import fetch, sources
+from llamalite.text.sources import SOURCES, Source
+
+SHA = hashlib.sha256(CONTENT).hexdigest()
+STORIES = b"A llama sat.\nIt had a hat.\n<|endoftext|>\nA second llama.\n<|endoftext|>\n" * 100
+site = pytest.fixture(serve)
+
+
+@pytest.fixture
+def run(site, tmp_path, monkeypatch, capsys):
+    """``run("plays")`` in an empty folder, with a table of one plain text and one of stories."""
+    monkeypatch.chdir(tmp_path)
+    common = {"bytes": 200_000, "licence": "CC0-1.0", "what": "numbers", "citation": "Nobody 2026"}
+    plays = Source(name="plays", url=site.url, file="plays.txt", sha256=SHA, **common)
+    stories = replace(
+        plays,
+        name="stories",
+        url=f"{site.address}/linked",
+        file="raw.txt",
+        sha256=None,
+        separator="<|endoftext|>",
+    )
+    monkeypatch.setattr(sources, "SOURCES", (plays, stories, replace(plays, name="table", file="t.parquet")))
+    return lambda line="": shell(f"fetch {line}", capsys)
+
+
+# --- all commands --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", [kind.__name__.lower() for kind in COMMANDS])
+def test_help_teaches(capsys, command):
+    code, out, _ = shell(f"{command} --help", capsys)
+    assert code == 0 and "For example:" in out and f"llamalite {command}" in out
+
+
+@pytest.mark.parametrize("line", [["--help"], ["fetch"], ["info"]])
+def test_what_needs_no_torch_imports_none(line):
+    code = f"import sys; from llamalite.cli import main\ntry: main({line})\nexcept SystemExit: pass\n"
+    code += "print('torch' in sys.modules, file=sys.stderr)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stderr == "False\n"
+
+
+# --- fetch ---------------------------------------------------------------------------------------
+
+
+def test_without_a_name_all_are_listed_with_size_licence_and_origin(capsys):
+    code, out, _ = shell("fetch", capsys)
+    assert code == 0 and "about 1.12 MB, public domain" in out
+    for source in SOURCES:
+        assert all(fact in out for fact in (source.name, source.licence, source.url, source.citation))
+
+
+def test_a_misspelt_name_gets_the_likely_one_and_the_list(capsys):
+    result = shell("fetch tinystorys", capsys)
+    refused(result, 2, "there is no source 'tinystorys'; did you mean tinystories")
+    assert "CDLA-Sharing-1.0" in result.out
+
+
+def test_a_plain_text_can_be_trained_on_as_it_is(run, site, tmp_path, capsys):
+    code, out, err = run("plays")
+    assert (code, err) == (0, "")
+    assert "plays.txt: fetched; 200,000 bytes, with the sha256 that llamalite knows" in out
+    (command,) = (line.removeprefix("next: llamalite ") for line in out.splitlines() if "next:" in line)
+    assert command == "train --data downloads/plays.txt --out runs/plays"
+    small = "--steps 1 --vocab-size bytes --dim 16 --n-layers 1 --n-heads 2 --n-kv-heads 1 --seq-len 16"
+    assert shell(f"{command} {small}", capsys).code == 0
+
+
+def test_what_is_there_is_not_fetched_again(run, site):
+    run("plays")
+    assert "there already, nothing to download; 200,000 bytes, with the sha256 that ll" in run("plays").out
+    assert len(site.asked) == 1
+    assert "fetched" in run("plays --force").out and len(site.asked) == 2
+
+
+def test_stories_lose_their_marks(run, site, tmp_path):
+    site.linked, site.usual = hashlib.sha256(STORIES).hexdigest(), Reply(content=STORIES)
+    code, out, err = run("stories --out there")
+    assert (code, err) == (0, "") and "with the sha256 that 127.0.0.1 publishes" in out
+    assert "next: llamalite train --data there/stories.txt --out runs/stories" in out
+    text = (tmp_path / "there" / "stories.txt").read_text()
+    assert text == "A llama sat.\nIt had a hat.\n\nA second llama.\n\n" * 100
+    assert "with the sha256 written down when it was fetched" in run("stories --out there").out
+
+
+def test_a_part_of_it_is_made_ready(run, site, tmp_path):
+    site.linked, site.usual = hashlib.sha256(STORIES).hexdigest(), Reply(content=STORIES)
+    assert "next: llamalite train --data downloads/stories-1kB.txt" in run("stories --size 1kB").out
+    text = (tmp_path / "downloads" / "stories-1kB.txt").read_text()
+    assert 950 < len(text) <= 1000 and text.endswith(".\n\n")
+    run("stories --size 2kB")
+    assert len(site.asked) == 1 and len((tmp_path / "downloads" / "stories-2kB.txt").read_text()) > 1900
+
+
+def test_a_new_download_makes_a_new_text(run, site, tmp_path):
+    site.linked, site.usual = hashlib.sha256(STORIES).hexdigest(), Reply(content=STORIES)
+    run("stories")
+    (tmp_path / "downloads" / "stories.txt").write_text("old")
+    assert run("stories --force").code == 0
+    assert (tmp_path / "downloads" / "stories.txt").read_text().startswith("A llama sat.")
+
+
+def test_a_table_asks_for_pyarrow_before_it_is_downloaded(run, site, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    refused(run("table"), 2, "table comes as a Parquet table", "pip install pyarrow")
+    assert site.asked == []
+
+
+@pytest.mark.parametrize("size", ["much", "0", "-3MB", "MB", "nan", "inf"])
+def test_a_size_that_is_none(run, site, size):
+    refused(run(f"plays --size={size}"), 2, f"--size {size} is no size; write it like 100MB")
+    assert site.asked == []
+
+
+def test_sizes_are_powers_of_a_thousand():
+    assert [parse_size(s) for s in ("1kb", "2 MB", "1.5GB", "7b")] == [1000, 2_000_000, 1_500_000_000, 7]
+
+
+def test_ctrl_c_says_how_to_go_on(run, monkeypatch):
+    def interrupt(response):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fetch, "read_chunk", interrupt)
+    refused(run("plays"), 130, "stopped; what has come is kept in downloads", "goes on from there")
+
+
+def test_failures_are_sentences_with_exit_code_1(run, site, monkeypatch):
+    site.plan = [Reply(status=404), Reply(content=b"wrong")]
+    refused(run("plays"), 1, "the server answers 404", "it may have moved")
+    assert len(site.asked) == 1
+    refused(run("plays"), 1, f"expected sha256 {SHA}, found ", "run the same command again")
+    monkeypatch.setattr(fetch.time, "sleep", lambda seconds: None)
+    site.usual = Reply(drop_after=100)
+    refused(run("plays"), 1, "500 bytes are kept in downloads/plays.txt.part", "the same command goes on")
+
+
+def test_mistakes_are_sentences_with_exit_code_2(run, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    refused(run("plays --out file"), 2, "a file is where its folder should be", "--out")
+    (tmp_path / "downloads" / "plays.txt").mkdir(parents=True)
+    refused(run("plays"), 2, "downloads/plays.txt is a folder")
