@@ -199,6 +199,13 @@ def test_files_and_functions_stay_small(path):
             assert node.end_lineno - node.lineno < 60, f"{node.name} is too long"
 
 
+def test_every_folder_of_the_package_is_installed():
+    """``data/`` is installed inside the package, so setuptools needs the list, and the list can rot."""
+    listed = re.findall(r'^    "(llamalite[\w.]*)",$', (ROOT / "pyproject.toml").read_text(), re.M)
+    folders = {".".join(path.parent.relative_to(ROOT).parts) for path in PACKAGE.rglob("*.py")}
+    assert set(listed) == folders | {"llamalite.data"}
+
+
 def tracked() -> list[Path]:
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
     if listed.returncode:
