@@ -14,8 +14,9 @@ from llamalite.config import LlamaConfig, preset
 class Train:
     """Train a Llama from nothing on one text.
 
-    The last tenth of the text is held out and never trained on: "bits/byte" says how well it is predicted
-    (8 is knowing nothing). Ctrl-C finishes the step, saves and leaves.
+    A part is held out and never trained on (the last tenth; shipped texts bring one of their own):
+    "bits/byte" says how well it is predicted (8 is knowing nothing). Ctrl-C finishes the step, saves and
+    leaves.
 
     For example:
       llamalite train --out runs/first
@@ -26,7 +27,7 @@ class Train:
     out: Path
     """Folder of the run, made here: config, tokenizer, metrics.jsonl, checkpoints."""
     data: str = "tales-en"
-    """A UTF-8 text file, or the name of a text that ships with llamalite."""
+    """A UTF-8 text file, a folder that `llamalite data` made, or the name of a text that ships."""
     preset: str = "llama3-tiny"
     """The shape to start from; `llamalite info` lists them."""
     vocab_size: int | Literal["bytes"] = 512
@@ -81,7 +82,7 @@ def run(args: Train) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch
 
-    from llamalite.text.corpus import read_text, split
+    from llamalite.text.corpus import read_parts
     from llamalite.text.tokenization.tokenizer import load_tokenizer
     from llamalite.train import runs
 
@@ -90,12 +91,13 @@ def run(args: Train) -> None:
         torch.set_num_threads(args.threads)
     vocab_size = 0 if args.vocab_size == "bytes" else args.vocab_size
     model_config(args, vocab_size or 1)  # refuse an impossible shape before the slow part
-    how, text = settings(args), read_text(args.data)
-    check_same_text(args, runs.sha256(text))
-    parts = split(text)  # the tokenizer learns from the first alone: nothing may know the held-out text
+    how, parts = settings(args), read_parts(args.data)
+    fingerprint = runs.sha256("".join(parts))
+    check_same_text(args, fingerprint)
+    # The tokenizer learns from the first part alone: nothing may know the held-out text.
     tokenizer = load_tokenizer(args.out) if args.resume else runs.build_tokenizer(parts[0], vocab_size)
     cfg, data = model_config(args, tokenizer.vocab_size), runs.build_data(*parts, tokenizer, args.seq_len)
-    record = {"args": {**asdict(args), "out": str(args.out), "resume": False}, "sha256": runs.sha256(text)}
+    record = {"args": {**asdict(args), "out": str(args.out), "resume": False}, "sha256": fingerprint}
     if args.resume:
         runs.write_json(args.out / "train.json", record)
     else:

@@ -162,7 +162,7 @@ class Grammar:
         say = (lambda text: text[:1].upper() + text[1:]) if capital else (lambda text: text)
         if base in FACTS:
             return self.fact_slot(name, base, {key: say(text) for key, text in section.items()})
-        return self.value_slot(name, {key: say(text) for key, text in section.items()}, line)
+        return self.value_slot(name, form, {key: say(text) for key, text in section.items()}, line)
 
     def forms(self, section: str, form: str, line: int) -> dict[str, str]:
         """key → words of one form; the world's keys must all be there."""
@@ -194,24 +194,26 @@ class Grammar:
         every = [variant for text in words.values() for variant in variants(text)]
         return Slot(name, "hero", lambda plot: table[plot["hero"]], None, either(every))
 
-    def value_slot(self, name: str, words: dict[str, str], line: int) -> Slot:
-        """A value of the plot; its words may differ by the hero's gender, never between values."""
+    def value_slot(self, name: str, form: str, words: dict[str, str], line: int) -> Slot:
+        """A value of the plot. Where two values share a form, that form does not say which it is."""
         drawn = self.drawn.get(name)
         if not isinstance(drawn, Weighted):
             raise self.language.error(line, f"there is nothing called {{{name}}} in this plot")
         keys = {str(option): option for option in drawn.options}
         if missing := [key for key in keys if key not in words]:
             raise self.language.error(self.language.lines.get(name, 1), f"[{name}] has no {missing[0]!r}")
-        meaning: dict[str, Value] = {}
+        said_of: dict[str, set[Value]] = {}
         for key, value in keys.items():
             for variant in variants(words[key]):
-                if meaning.setdefault(variant, value) != value:
-                    raise self.language.error(line, f"{variant!r} means two things in [{name}]")
+                said_of.setdefault(variant, set()).add(value)
+        unique = all(len(values) == 1 for values in said_of.values())  # "개" counts shells and keys
+        meaning = {text: min(values) for text, values in said_of.items()} if unique else None
+        name, field = (name if unique else f"{name}.{form}"), name
         if not any("{" in text for text in words.values()):
             table = {value: words[key] for key, value in keys.items()}
-            return Slot(name, name, lambda plot: table[plot[name]], meaning, either(meaning))
+            return Slot(name, field, lambda plot: table[plot[field]], meaning, either(said_of))
         said = {value: self.for_heroes(words[key]) for key, value in keys.items()}
-        return Slot(name, name, lambda plot: said[plot[name]][plot["hero"]], meaning, either(meaning))
+        return Slot(name, field, lambda plot: said[plot[field]][plot["hero"]], meaning, either(said_of))
 
 
 def by_gender(text: str, she: bool, friend_she: bool) -> str:

@@ -74,7 +74,7 @@ class World:
     since ``Random.random`` is the one method that Python promises never to change.
     """
 
-    def __init__(self, n_heroes: int = 4096, exponent: float = 1.5, seed: int = 0):
+    def __init__(self, n_heroes: int = 4096, exponent: float = 2.0, seed: int = 0):
         if not 2 <= n_heroes <= MOST_HEROES or n_heroes % 2:
             raise ValueError(
                 f"n_heroes is {n_heroes}; everybody has one friend, and there are {MOST_HEROES} names: "

@@ -1,22 +1,35 @@
-"""The one door from files to strings: a user's UTF-8 file, or a text that ships in ``data/``."""
+"""The one door from files to strings: a user's UTF-8 file, a corpus of ours, or a text that ships."""
 
 from __future__ import annotations
 
 import difflib
+import hashlib
+import json
 from pathlib import Path
 
-DATA = Path(__file__).parents[2] / "data"
+MANIFEST = "manifest.json"  # in a folder of files that are one text, such as `llamalite data tales` makes
+VALIDATION = "-validation"  # tales-en-validation.txt is what to hold out when training on tales-en
+
+
+def data_folder(package: Path) -> Path:
+    """``data/``: inside the package where it is installed, beside it in a clone."""
+    return next(
+        (d for d in (package / "data", package.parent / "data") if (d / "README.md").is_file()), package
+    )
+
+
+DATA = data_folder(Path(__file__).parents[1])
 
 
 def shipped_texts() -> dict[str, Path]:
-    """Name → file of every text that comes with llamalite."""
-    return {path.stem: path for path in sorted(DATA.glob("*.txt"))}
+    """Name → file of every text that comes with llamalite to train on."""
+    return {path.stem: path for path in sorted(DATA.glob("*.txt")) if not path.stem.endswith(VALIDATION)}
 
 
 def read_text(source: str | Path) -> str:
-    """The text of a UTF-8 file, or of a shipped text by its name (``tales-en``)."""
+    """The text of a UTF-8 file, of a corpus, or of a shipped text by its name (``tales-en``)."""
     path = find_text(source)
-    raw = path.read_bytes()
+    raw = b"".join(read_shards(path)) if path.is_dir() else path.read_bytes()
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -29,16 +42,42 @@ def read_text(source: str | Path) -> str:
     return text.replace("\r\n", "\n")
 
 
+def read_parts(source: str | Path) -> tuple[str, str]:
+    """(text to train on, text held out). Shipped texts bring their own; of others it is the last tenth."""
+    path = find_text(source)
+    held_out = path.with_name(path.stem + VALIDATION + path.suffix)
+    if path.parent == DATA and held_out.is_file():
+        return read_text(path), read_text(held_out)
+    return split(read_text(path))
+
+
+def read_shards(folder: Path) -> list[bytes]:
+    """The files of a corpus, each held against the manifest."""
+    contents = []
+    for shard in json.loads((folder / MANIFEST).read_bytes())["shards"]:
+        path = folder / shard["name"]
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} is missing; remove {MANIFEST} and make the corpus again")
+        contents.append(path.read_bytes())
+        if hashlib.sha256(contents[-1]).hexdigest() != shard["sha256"]:
+            raise ValueError(f"{path} has changed since it was made; remove it and make the corpus again")
+    return contents
+
+
 def find_text(source: str | Path) -> Path:
-    """The file meant by ``source``; a file wins over a shipped text of the same name."""
+    """The file or corpus meant by ``source``; a file wins over a shipped text of the same name."""
     path = Path(source)
-    if path.is_file():
+    if path.is_file() or (path / MANIFEST).is_file():
         return path
+    if path.is_dir() and (path / "unfinished.json").is_file():
+        raise FileNotFoundError(f"{path} is an unfinished corpus; finish it with the command that began it")
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; give one text file in it, or one of {names()}")
     shipped = shipped_texts()
-    if str(source) in shipped:
-        return shipped[str(source)]
+    if str(source).removesuffix(VALIDATION) in shipped:
+        found = DATA / f"{source}.txt"
+        if found.is_file():
+            return found
     neighbours = [p.name for p in path.parent.iterdir() if p.is_file()] if path.parent.is_dir() else []
     near = difflib.get_close_matches(path.name, [*shipped, *neighbours], n=2, cutoff=0.6)
     hint = f"did you mean {' or '.join(near)}?" if near else "check the path, or take a shipped text."

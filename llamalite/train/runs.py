@@ -19,6 +19,7 @@ import torch
 
 from llamalite.config import LlamaConfig
 from llamalite.in_torch.llama import Llama, build_table, init_weights
+from llamalite.text.files import write_whole
 from llamalite.text.tokenization.bytes import ByteTokenizer
 from llamalite.text.tokenization.pieces import PieceTokenizer
 from llamalite.text.tokenization.tokenizer import Tokenizer, load_tokenizer
@@ -74,9 +75,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def write_json(path: Path, values: dict[str, Any]) -> None:
     """All or nothing: a full disk leaves what was there."""
-    fresh = path.with_suffix(".partial")
-    checkpoint.write_durably(fresh, (json.dumps(values, indent=2) + "\n").encode())
-    fresh.replace(path)
+    write_whole(path, (json.dumps(values, indent=2) + "\n").encode())
 
 
 def build_tokenizer(text: str, vocab_size: int) -> Tokenizer:

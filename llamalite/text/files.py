@@ -1,0 +1,31 @@
+"""Writing files so that they are there, and whole, whenever the power fails."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename or a new file in ``folder`` durable (POSIX; elsewhere the system does it)."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """All or nothing: whoever looks finds the old file or the new one."""
+    fresh = path.with_name(path.name + ".partial")
+    write_durably(fresh, content)
+    fresh.replace(path)
+    sync_folder(path.parent)
