@@ -113,6 +113,14 @@ class Grammar:
         except KeyError as error:
             raise self.language.error(1, f"[syllables] needs a line {error}") from None
 
+    def wordings(self, section: str) -> list[tuple[Phrase, ...]]:
+        """The phrasings of a section that is no step of the plot, cut at `` => `` (question => answer)."""
+        found = self.language.phrasings.get(section)
+        if not found:
+            raise self.language.error(1, f"there is no [{section}] in this language; add the section")
+        nothing = Step(section, 1.0)
+        return [tuple(self.phrase(t, p.line, nothing) for t in p.template.split(" => ")) for p in found]
+
     # --- templates ---------------------------------------------------------------------------------
 
     def phrase(self, template: str, line: int, step: Step) -> Phrase:
@@ -224,6 +232,17 @@ def by_gender(text: str, she: bool, friend_she: bool) -> str:
     return GENDER.sub(
         lambda found: (found[2] if (friend_she if found[1] == "friend" else she) else found[3]).strip(), text
     )
+
+
+def spoken(phrase: Phrase, plot: Plot) -> Iterator[tuple[Part, str]]:
+    """Each part with its words."""
+    text = ""
+    for part in phrase.parts:
+        if isinstance(part, str):
+            text = part
+        else:
+            text = part.say(plot) if isinstance(part, Slot) else part.after(text)
+        yield part, text
 
 
 def pattern(part: Part) -> str:

@@ -105,7 +105,7 @@ def read_word(language: Language, section: str, forms: list[str], line: str, num
 def read_phrasing(language: Language, step: str, line: str, number: int) -> None:
     """A weight, a bar, and the template, which may hold bars of its own."""
     steps = [known.name for known in STEPS[language.header["plot"]]]
-    if step not in steps:
+    if step not in steps and not step.startswith(("ask ", "request")):
         raise language.error(
             number, f"[{step}] is no step of this plot ({', '.join(steps)}); for words write [{step} | word]"
         )

@@ -11,6 +11,7 @@ entropy of the text is the entropy of the choices: the floor that no language mo
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,11 +19,12 @@ from random import Random
 from typing import NamedTuple
 
 from llamalite.tales import parsing
-from llamalite.tales.grammar import Grammar, Slot
+from llamalite.tales.grammar import Grammar, Phrase, Slot, spoken
 from llamalite.tales.language import FOLDER, read_language
-from llamalite.tales.plot import Plot
+from llamalite.tales.plot import Plot, Value
 from llamalite.tales.world import OBSTACLES, Hero, World
 
+NOTHING: Mapping[str, Value] = {}
 END = "\n\n"  # what stands after each tale in a file of them
 
 
@@ -60,8 +62,11 @@ class Tales:
         self.grammar = Grammar(world or World(), read_language(language, folder))
         self.world = self.grammar.world
 
-    def tell(self, rng: Random) -> Tale:
-        """Draw a plot and the words for it."""
+    def tell(self, rng: Random, fixed: Mapping[str, Value] = NOTHING) -> Tale:
+        """Draw a plot and the words for it; what is ``fixed`` is not drawn.
+
+        The logprob is that of the text, as if nothing had been fixed.
+        """
         plot: Plot = {}
         told: dict[str, int] = {}
         logprob = 0.0
@@ -72,7 +77,10 @@ class Tales:
                 if not is_told:
                     continue
             for name, drawn in draws:
-                plot[name], log = drawn.draw(rng, plot)
+                if name in fixed:
+                    plot[name], log = fixed[name], drawn.logprob(fixed[name], plot)
+                else:
+                    plot[name], log = drawn.draw(rng, plot)
                 logprob += log
             told[step.name], log = phrasing.draw(rng, plot)
             logprob += log
@@ -102,14 +110,9 @@ class Tales:
             if pieces:
                 pieces.append(self.grammar.joiner)
                 at += len(self.grammar.joiner)
-            for part in telling.phrases[told[telling.step.name]].parts:
-                if isinstance(part, str):
-                    text = part
-                elif isinstance(part, Slot):
-                    text = part.say(plot)
+            for part, text in spoken(telling.phrases[told[telling.step.name]], plot):
+                if isinstance(part, Slot):
                     spans.append(Span(at, at + len(text), part.name))
-                else:
-                    text = part.after(pieces[-1])
                 pieces.append(text)
                 at += len(text)
         return Tale("".join(pieces), logprob, plot, told, tuple(spans), self.language)
@@ -118,6 +121,9 @@ class Tales:
         """The tale that ``text`` is. Raises ``NotATale``, with ``.position`` and ``.reason``, if none."""
         plot, told = parsing.check(self.grammar, text)
         return self.render(plot, told, parsing.logprob(self.grammar, plot, told))
+
+    def say(self, phrase: Phrase, plot: Plot) -> str:
+        return "".join(text for _, text in spoken(phrase, plot))
 
     def hero(self, tale: Tale) -> Hero:
         return self.world.heroes[int(tale.plot["hero"])]

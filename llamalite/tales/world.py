@@ -6,10 +6,11 @@ are said is in ``data/tales/<language>.txt``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import accumulate
 from random import Random
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 SPECIES = (
     "fox", "owl", "mouse", "bear", "hedgehog", "tortoise", "otter", "heron",
@@ -52,6 +53,9 @@ OBSTACLES = {
 
 SYLLABLES = 16  # to choose from at each of the three places of a name
 MOST_HEROES = SYLLABLES**3
+
+
+T = TypeVar("T")
 
 
 class Hero(NamedTuple):
@@ -104,5 +108,10 @@ class World:
 def make_hero(rank: int, slot: int, rng: Random) -> Hero:
     name = (slot // SYLLABLES**2, slot // SYLLABLES % SYLLABLES, slot % SYLLABLES)
     she = rng.random() < 0.5
-    facts = [options[int(rng.random() * len(options))] for options in (SPECIES, HOMES, CRAFTS, TREATS)]
+    facts = [pick(rng, options) for options in (SPECIES, HOMES, CRAFTS, TREATS)]
     return Hero(name, she, *facts, friend=rank ^ 1)
+
+
+def pick(rng: Random, options: Sequence[T]) -> T:
+    """One of them, all alike. By ``random`` alone, which Python promises never to change."""
+    return options[int(rng.random() * len(options))]
