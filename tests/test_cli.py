@@ -11,6 +11,7 @@ import pytest
 import torch
 from shell import refused, shell
 
+from llamalite.text import files
 from llamalite.train import checkpoint
 from llamalite.train.metrics import read_metrics
 from llamalite.train.runs import load_run
@@ -198,7 +199,7 @@ def test_a_full_disk(llamalite, trained, monkeypatch):
     def full(path, content):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint, "write_durably", full)
+    monkeypatch.setattr(files, "write_durably", full)
     result = llamalite("train --out RUN --resume --steps 6")
     refused(result, 1, "No space left on device")
     monkeypatch.undo()

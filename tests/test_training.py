@@ -10,7 +10,7 @@ from toy import Toy, cycle, quick
 
 from llamalite.config import preset
 from llamalite.train import checkpoint
-from llamalite.train.batches import batch, windows
+from llamalite.train.batches import batch, document_starts, windows
 from llamalite.train.interruption import RunFailed
 from llamalite.train.metrics import MetricsLog, read_metrics
 from llamalite.train.runs import train_llama
@@ -64,6 +64,16 @@ def test_every_place_of_the_text_is_drawn():
     assert set(starts.tolist()) == set(range(9))  # 8 + 3 is the last token, as a target
 
 
+def test_windows_of_documents_begin_where_a_document_does():
+    """Documents of 1s to 5s, two newlines (9) after each: every window is newline, then a first token."""
+    ids = torch.tensor([token for i in range(1, 6) for token in [i] * 4 + [9, 9]] * 3)
+    starts = document_starts(ids, newline=9, seq_len=5)
+    x, y = batch(ids, 0, batch_size=200, seq_len=5, starts=starts)
+    assert set(x[:, 0].tolist()) == {9} and (y[:, 0] == y[:, 3]).all()
+    assert set(y[:, 0].tolist()) == {1, 2, 3, 4, 5}
+    assert int(starts.max()) + 5 < len(ids)
+
+
 def test_a_text_shorter_than_a_context_is_refused():
     with pytest.raises(ValueError, match="has 9 tokens, and a context of 9 needs 10"):
         batch(torch.arange(9), 0, 1, 9)
@@ -86,7 +96,7 @@ def test_accumulation_changes_nothing_but_rounding(pieces):
     results = []
     for accumulate in (1, pieces):
         model = Toy(seed=5).double()
-        stats = train_step(model, build_adamw(model, quick()), cycle().train, 3, quick(accumulate=accumulate))
+        stats = train_step(model, build_adamw(model, quick()), cycle(), 3, quick(accumulate=accumulate))
         results.append((stats, model.table.detach(), model.table.grad))
     (one, table, grad), (many, table_n, grad_n) = results
     assert many == pytest.approx(one, rel=1e-6)
@@ -98,7 +108,7 @@ def test_the_reported_norm_is_the_one_before_clipping():
     norms = []
     for clip in (1e-3, 1e3):
         model = Toy()
-        stats = train_step(model, build_adamw(model, quick()), cycle().train, 0, quick(clip=clip))
+        stats = train_step(model, build_adamw(model, quick()), cycle(), 0, quick(clip=clip))
         norms.append(math.sqrt(sum(p.grad.square().sum().item() for p in model.parameters())))
         assert stats.grad_norm > 0.1
     assert norms[0] == pytest.approx(1e-3, rel=1e-3)
@@ -237,7 +247,7 @@ def test_a_nan_gradient_never_reaches_the_weights():
     model.calls = 8
     before = [p.detach().clone() for p in model.parameters()]
     with pytest.raises(RunFailed):
-        train_step(model, build_adamw(model, quick()), cycle().train, 0, quick())
+        train_step(model, build_adamw(model, quick()), cycle(), 0, quick())
     assert all(torch.equal(p, b) for p, b in zip(model.parameters(), before, strict=True))
 
 

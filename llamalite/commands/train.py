@@ -42,6 +42,8 @@ class Train:
     """Query heads a layer."""
     n_kv_heads: int = 0
     """Key/value heads a layer; must divide the query heads."""
+    documents: bool = False
+    """Let every window begin where a document does, after a blank line: good for tales."""
     steps: int = 1500
     """Updates of the weights, in all."""
     batch_size: int = 16
@@ -96,7 +98,8 @@ def run(args: Train) -> None:
     check_same_text(args, fingerprint)
     # The tokenizer learns from the first part alone: nothing may know the held-out text.
     tokenizer = load_tokenizer(args.out) if args.resume else runs.build_tokenizer(parts[0], vocab_size)
-    cfg, data = model_config(args, tokenizer.vocab_size), runs.build_data(*parts, tokenizer, args.seq_len)
+    cfg = model_config(args, tokenizer.vocab_size)
+    data = runs.build_data(*parts, tokenizer, args.seq_len, args.documents)
     record = {"args": {**asdict(args), "out": str(args.out), "resume": False}, "sha256": fingerprint}
     if args.resume:
         runs.write_json(args.out / "train.json", record)

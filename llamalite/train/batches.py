@@ -11,9 +11,14 @@ from torch import Tensor
 
 
 def batch(
-    ids: Int[Tensor, " n"], step: int, batch_size: int, seq_len: int, seed: int = 0
+    ids: Int[Tensor, " n"],
+    step: int,
+    batch_size: int,
+    seq_len: int,
+    seed: int = 0,
+    starts: Int[Tensor, " s"] | None = None,
 ) -> tuple[Int[Tensor, "B T"], Int[Tensor, "B T"]]:
-    """(inputs, targets) of one step: ``batch_size`` windows from random places.
+    """(inputs, targets) of one step: ``batch_size`` windows from random places, or from random ``starts``.
 
     A pure function of seed and step, drawn whole before anyone cuts it into micro-batches: a run
     that is resumed, or accumulates differently, sees the same data.
@@ -23,9 +28,22 @@ def batch(
             f"the text to train on has {len(ids)} tokens, and a context of {seq_len} needs {seq_len + 1}; "
             f"give a longer text, or a seq-len below {len(ids)}"
         )
-    starts = np.random.default_rng([seed, step]).integers(0, len(ids) - seq_len, size=batch_size)
-    windows = ids[torch.from_numpy(starts)[:, None] + torch.arange(seq_len + 1)]
+    n_places = len(ids) - seq_len if starts is None else len(starts)
+    drawn = torch.from_numpy(np.random.default_rng([seed, step]).integers(0, n_places, size=batch_size))
+    first = drawn if starts is None else starts[drawn]
+    windows = ids[first[:, None] + torch.arange(seq_len + 1)]
     return windows[:, :-1], windows[:, 1:]
+
+
+def document_starts(ids: Int[Tensor, " n"], newline: int, seq_len: int) -> Int[Tensor, " s"]:
+    """Where a window of ``seq_len`` tokens can begin with a document: at the second of two newlines.
+
+    >>> document_starts(torch.tensor([7, 1, 1, 8, 9, 1, 1, 8]), newline=1, seq_len=2).tolist()
+    [2]
+    """
+    after_newline = (ids[:-1] == newline) & (ids[1:] == newline)
+    places = 1 + after_newline.nonzero()[:, 0]
+    return places[places < len(ids) - seq_len]
 
 
 def windows(

@@ -24,6 +24,7 @@ from llamalite.text.tokenization.bytes import ByteTokenizer
 from llamalite.text.tokenization.pieces import PieceTokenizer
 from llamalite.text.tokenization.tokenizer import Tokenizer, load_tokenizer
 from llamalite.train import checkpoint
+from llamalite.train.batches import document_starts
 from llamalite.train.interruption import RunFailed
 from llamalite.train.training import Data, Forward, Score, Settings, train
 
@@ -83,15 +84,23 @@ def build_tokenizer(text: str, vocab_size: int) -> Tokenizer:
     return PieceTokenizer.train(text, vocab_size) if vocab_size else ByteTokenizer()
 
 
-def build_data(train_text: str, held_out: str, tokenizer: Tokenizer, seq_len: int) -> Data:
-    """Both parts as ids, each behind a bos, so that the first token of each is predicted too."""
+def build_data(
+    train_text: str, held_out: str, tokenizer: Tokenizer, seq_len: int, documents: bool = False
+) -> Data:
+    """Both parts as ids, each behind a bos, so that the first token of each is predicted too.
+
+    With ``documents``, windows to train on begin where a document does: after a blank line.
+    """
     ids = [torch.tensor(tokenizer.encode(part, bos=True)) for part in (train_text, held_out)]
     if len(ids[0]) <= seq_len or not held_out:
         raise ValueError(
             f"the text is too short: its training part has {len(ids[0])} tokens, and a context of {seq_len} "
             f"needs {seq_len + 1}; give a longer text, or a smaller --seq-len"
         )
-    return Data(*ids, held_out_bytes=len(held_out.encode()))
+    starts = document_starts(ids[0], tokenizer.encode("\n")[-1], seq_len) if documents else None
+    if starts is not None and not len(starts):
+        raise ValueError("the text has no blank line in it; leave --documents out")
+    return Data(*ids, len(held_out.encode()), starts)
 
 
 def create_run(folder: Path, cfg: LlamaConfig, tokenizer: Tokenizer, record: dict[str, Any]) -> None:

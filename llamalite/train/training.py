@@ -35,6 +35,7 @@ class Data(NamedTuple):
     train: Int[Tensor, " n"]
     held_out: Int[Tensor, " m"]  # begins with a token that is only looked at, such as bos
     held_out_bytes: int  # of UTF-8, behind held_out[1:]
+    starts: Int[Tensor, " s"] | None = None  # where windows of train may begin; None: anywhere
 
 
 @dataclass(frozen=True)
@@ -98,14 +99,14 @@ def build_adamw(model: nn.Module, s: Settings) -> torch.optim.AdamW:
 
 
 def train_step(
-    forward: Forward, optimizer: torch.optim.Optimizer, ids: Int[Tensor, " n"], step: int, s: Settings
+    forward: Forward, optimizer: torch.optim.Optimizer, data: Data, step: int, s: Settings
 ) -> StepStats:
     """One update from ``batch_size`` windows, in ``accumulate`` pieces. A bad number stops it before."""
     lr = learning_rate(step, s.lr, s.warmup, s.steps)
     for group in optimizer.param_groups:
         group["lr"] = lr
     optimizer.zero_grad()
-    inputs, targets = batch(ids, step, s.batch_size, s.seq_len, s.seed)
+    inputs, targets = batch(data.train, step, s.batch_size, s.seq_len, s.seed, data.starts)
     loss = torch.zeros((), device=s.device)
     parts = zip(inputs.tensor_split(s.accumulate), targets.tensor_split(s.accumulate), strict=True)
     for x, y in parts:
@@ -189,7 +190,7 @@ def train(
     ):
         for step in range(start, s.steps):
             began = time.perf_counter()
-            stats = guarded_step(forward, optimizer, data.train, step, s, root)
+            stats = guarded_step(forward, optimizer, data, step, s, root)
             speed = s.batch_size * s.seq_len / (time.perf_counter() - began)
             done, last = step + 1, step + 1 == s.steps
             fresh = validate(model, forward, data, s) if last or due(done, s.eval_every) else None
@@ -218,9 +219,9 @@ def due(step: int, every: int) -> bool:
     return every > 0 and step % every == 0
 
 
-def guarded_step(forward, optimizer, ids: Int[Tensor, " n"], step: int, s: Settings, root: Path) -> StepStats:
+def guarded_step(forward, optimizer, data: Data, step: int, s: Settings, root: Path) -> StepStats:
     try:
-        return train_step(forward, optimizer, ids, step, s)
+        return train_step(forward, optimizer, data, step, s)
     except RunFailed as error:
         newest = checkpoint.latest(root)
         kept = f"{newest} is kept" if newest else "no checkpoint was written yet"
