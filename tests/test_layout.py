@@ -28,7 +28,6 @@ SHARED = {
     "batches", "schedule", "checkpoint", "device", "metrics", "interruption", "runs",  # around the loop
     "engine",  # of the exercises
     "style", "explore", "ladder",  # of the figures
-    "first",  # the first tales, until the world replaces them
 }  # fmt: skip
 
 LAYERS = [

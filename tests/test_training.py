@@ -10,7 +10,7 @@ from toy import Toy, cycle, quick
 
 from llamalite.config import preset
 from llamalite.train import checkpoint
-from llamalite.train.batches import batch, document_starts, windows
+from llamalite.train.batches import batch, document_starts, document_windows, windows
 from llamalite.train.interruption import RunFailed
 from llamalite.train.metrics import MetricsLog, read_metrics
 from llamalite.train.runs import train_llama
@@ -72,6 +72,17 @@ def test_windows_of_documents_begin_where_a_document_does():
     assert set(x[:, 0].tolist()) == {9} and (y[:, 0] == y[:, 3]).all()
     assert set(y[:, 0].tolist()) == {1, 2, 3, 4, 5}
     assert int(starts.max()) + 5 < len(ids)
+
+
+@pytest.mark.parametrize("seq_len", [2, 5, 7, 40])
+def test_windows_of_documents_predict_every_token_once_from_the_documents_start(seq_len):
+    ids, starts = torch.arange(23), torch.tensor([5, 12, 13])
+    seen = []
+    for x, y, counts in document_windows(ids, starts, batch_size=2, seq_len=seq_len):
+        assert (y == x + 1)[counts].all()
+        seen += y[counts].tolist()
+        assert all(first in {0, 5, 12, 13} or seq_len < 12 for first in x[:, 0].tolist())
+    assert sorted(seen) == list(range(1, 23))
 
 
 def test_a_text_shorter_than_a_context_is_refused():

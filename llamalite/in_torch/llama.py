@@ -103,13 +103,16 @@ def build_cache(
 
 
 def init_weight(name: str, shape: tuple[int, ...], n_layers: int, seed: int) -> Float[np.ndarray, "..."]:
-    """One parameter's first value: gains 1, else N(0, 0.02), with what writes to the residual
-    stream (wo, w_down) divided by sqrt(2L). The Llama papers publish none (facts B6); this is
-    GPT-2's idea. The seed is that of the name, so every layout of the model starts alike.
+    """One parameter's first value: gains 1, else N(0, 1/n) for n inputs, so that what comes out is as
+    large as what went in; what writes to the residual stream (wo, w_down) is divided by sqrt(2L), as in
+    GPT-2. The Llama papers publish none (facts B6); 0.02, which many use, is 1/sqrt(n) for n = 2,500.
+    The seed is that of the name, so every layout of the model starts alike.
     """
     if "norm" in name:
         return np.ones(shape)
-    std = 0.02 / (2 * n_layers) ** 0.5 if name.endswith(("wo.weight", "w_down.weight")) else 0.02
+    std = shape[-1] ** -0.5
+    if name.endswith(("wo.weight", "w_down.weight")):
+        std /= (2 * n_layers) ** 0.5
     return std * np.random.default_rng([seed, zlib.crc32(name.encode())]).standard_normal(shape)
 
 

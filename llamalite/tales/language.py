@@ -7,6 +7,7 @@ leaves out: what a phrasing means, which is for ``grammar`` to say.
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -73,11 +74,12 @@ def read_language(name: str, folder: Path = FOLDER) -> Language:
 
 
 def cells(line: str) -> list[str]:
+    """Cut at bars, except those in braces.
+
+    >>> cells("baker | {panadera|panadero}")
+    ['baker', '{panadera|panadero}']
     """
-    >>> cells("fox | a fox | the fox")
-    ['fox', 'a fox', 'the fox']
-    """
-    return [cell.strip() for cell in line.split("|")]
+    return [cell.strip() for cell in re.split(r"\|(?![^{}]*\})", line)]
 
 
 def read_header(language: Language, line: str, number: int, folder: Path) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 
@@ -60,3 +61,22 @@ def windows(
     yield from zip(x.split(batch_size), y.split(batch_size), strict=True)
     if whole < len(targets):
         yield inputs[None, whole:], targets[None, whole:]
+
+
+def document_windows(
+    ids: Int[Tensor, " n"], starts: Int[Tensor, " s"], batch_size: int, seq_len: int
+) -> Iterator[tuple[Int[Tensor, "B T"], Int[Tensor, "B T"], Bool[Tensor, "B T"]]]:
+    """(inputs, targets, counts) that predict every token but the first once, each document from its start.
+
+    A document longer than ``seq_len`` goes on in a window of its own; ``counts`` is false behind its end.
+    """
+    bounds = [0, *starts[starts > 0].tolist(), len(ids) - 1]
+    spans = [
+        (a, min(a + seq_len, end)) for begin, end in pairwise(bounds) for a in range(begin, end, seq_len)
+    ]
+    first, end = torch.tensor(spans).T
+    places = first[:, None] + torch.arange(seq_len)
+    for at, stop in zip(places.split(batch_size), end.split(batch_size), strict=True):
+        counts = at < stop[:, None]
+        at = at.clamp(max=len(ids) - 2)
+        yield ids[at], ids[at + 1], counts

@@ -89,7 +89,7 @@ def build_data(
 ) -> Data:
     """Both parts as ids, each behind a bos, so that the first token of each is predicted too.
 
-    With ``documents``, windows to train on begin where a document does: after a blank line.
+    With ``documents``, windows begin where a document does: after a blank line.
     """
     ids = [torch.tensor(tokenizer.encode(part, bos=True)) for part in (train_text, held_out)]
     if len(ids[0]) <= seq_len or not held_out:
@@ -97,10 +97,13 @@ def build_data(
             f"the text is too short: its training part has {len(ids[0])} tokens, and a context of {seq_len} "
             f"needs {seq_len + 1}; give a longer text, or a smaller --seq-len"
         )
-    starts = document_starts(ids[0], tokenizer.encode("\n")[-1], seq_len) if documents else None
-    if starts is not None and not len(starts):
+    if not documents:
+        return Data(*ids, len(held_out.encode()))
+    newline = tokenizer.encode("\n")[-1]
+    starts = [document_starts(part, newline, reach) for part, reach in zip(ids, (seq_len, 0), strict=True)]
+    if not len(starts[0]):
         raise ValueError("the text has no blank line in it; leave --documents out")
-    return Data(*ids, len(held_out.encode()), starts)
+    return Data(*ids, len(held_out.encode()), *starts)
 
 
 def create_run(folder: Path, cfg: LlamaConfig, tokenizer: Tokenizer, record: dict[str, Any]) -> None:

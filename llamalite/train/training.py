@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from llamalite.in_torch.cross_entropy import cross_entropy
 from llamalite.train import checkpoint
-from llamalite.train.batches import batch, windows
+from llamalite.train.batches import batch, document_windows, windows
 from llamalite.train.device import autocast
 from llamalite.train.interruption import Interrupted, RunFailed, StopSignals
 from llamalite.train.metrics import MetricsLog
@@ -36,6 +36,7 @@ class Data(NamedTuple):
     held_out: Int[Tensor, " m"]  # begins with a token that is only looked at, such as bos
     held_out_bytes: int  # of UTF-8, behind held_out[1:]
     starts: Int[Tensor, " s"] | None = None  # where windows of train may begin; None: anywhere
+    held_out_starts: Int[Tensor, " t"] | None = None  # where documents of held_out begin; None: one text
 
 
 @dataclass(frozen=True)
@@ -135,8 +136,11 @@ def evaluate(forward: Forward, data: Data, s: Settings) -> Score:
 
     The first token of a window is predicted from the one before it alone, as in training.
     """
-    batches = windows(data.held_out, s.batch_size, s.seq_len)
-    nats = sum(losses(forward, x, y, s).cpu().double().sum().item() for x, y in batches)
+    if data.held_out_starts is None:
+        batches = ((x, y, 1) for x, y in windows(data.held_out, s.batch_size, s.seq_len))
+    else:
+        batches = document_windows(data.held_out, data.held_out_starts, s.batch_size, s.seq_len)
+    nats = sum((losses(forward, x, y, s).cpu().double() * counts).sum().item() for x, y, counts in batches)
     return Score(nats / (len(data.held_out) - 1), nats / math.log(2) / data.held_out_bytes)
 
 
