@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llamalite.text.corpus import read_text, shipped_texts, split
+from llamalite.text.corpus import DATA, data_folder, read_parts, read_text, shipped_texts, split
 
 
 def test_a_file_is_read_as_it_stands(tmp_path):
@@ -16,6 +16,27 @@ def test_a_file_is_read_as_it_stands(tmp_path):
 def test_a_shipped_text_is_found_by_name():
     assert "tales-en" in shipped_texts()
     assert len(read_text("tales-en")) > 100_000
+
+
+def test_a_shipped_text_brings_what_to_hold_out():
+    train, held_out = read_parts("tales-en")
+    assert train == read_text("tales-en") and held_out == read_text("tales-en-validation")
+    assert "tales-en-validation" not in shipped_texts()
+
+
+def test_of_other_texts_the_last_tenth_is_held_out(tmp_path):
+    (tmp_path / "own.txt").write_text("word " * 1000)
+    assert read_parts(tmp_path / "own.txt") == split("word " * 1000)
+
+
+def test_data_is_found_in_a_clone_and_in_an_installed_package(tmp_path):
+    clone, wheel = tmp_path / "clone" / "llamalite", tmp_path / "site" / "llamalite"
+    for folder in (clone.parent / "data", wheel / "data"):
+        folder.mkdir(parents=True)
+        (folder / "README.md").write_text("cards")
+    (tmp_path / "site" / "data").mkdir()  # somebody else's, beside ours
+    assert data_folder(clone) == clone.parent / "data" and data_folder(wheel) == wheel / "data"
+    assert (DATA / "README.md").is_file() and (DATA / "tales" / "en.txt").is_file()
 
 
 def test_a_misspelt_file_gets_the_near_name(tmp_path):

@@ -14,14 +14,15 @@ from llamalite.tales.world import World
 EN = Tales("en", World(64, seed=5))
 
 
+@pytest.mark.parametrize("language", ["en", "ko", "es", "de"])
 @pytest.mark.parametrize("name", DAMAGES)
-def test_a_damage_costs(name):
+def test_a_damage_costs(name, language):
     """Against the tale it was done to, as the answer to a request for everything the tale has."""
-    rng = Random(1)
-    for _ in range(100):
-        tale = EN.tell(rng)
-        spoilt = DAMAGES[name](EN, tale, rng)
-        before, after = (judge(EN, text, tale.plot) for text in (tale.text, spoilt))
+    tales, rng = Tales(language, EN.world), Random(1)
+    for _ in range(50):
+        tale = tales.tell(rng)
+        spoilt = DAMAGES[name](tales, tale, rng)
+        before, after = (judge(tales, text, tale.plot) for text in (tale.text, spoilt))
         assert before.score == 1 and after.score < 1 and not after.perfect
 
 

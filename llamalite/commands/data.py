@@ -81,5 +81,5 @@ def summary(folder: Path, manifest: dict) -> str:
     return (
         f"{folder}: {n_tales:,} tales, {readable(size, 'B')} in {files}; "
         f"whoever knew everything would predict them with {bits:.4f} bits per byte\n"
-        f"next: llamalite train --data {shlex.quote(str(folder))} --out runs/tales"
+        f"next: llamalite train --data {shlex.quote(str(folder))} --documents --out runs/tales"
     )

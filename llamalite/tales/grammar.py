@@ -167,7 +167,7 @@ class Grammar:
             return self.name_slot(name, form)
         base = name.removeprefix("friend_")
         section = self.forms(base, form, line)
-        say = (lambda text: text[:1].upper() + text[1:]) if capital else (lambda text: text)
+        say = capitalised if capital else str
         if base in FACTS:
             return self.fact_slot(name, base, {key: say(text) for key, text in section.items()})
         return self.value_slot(name, form, {key: say(text) for key, text in section.items()}, line)
@@ -232,6 +232,18 @@ def by_gender(text: str, she: bool, friend_she: bool) -> str:
     return GENDER.sub(
         lambda found: (found[2] if (friend_she if found[1] == "friend" else she) else found[3]).strip(), text
     )
+
+
+def capitalised(text: str) -> str:
+    """
+    >>> capitalised("on a Sunday"), capitalised("{una|un} zorro")
+    ('On a Sunday', '{Una|Un} zorro')
+    """
+    if found := GENDER.match(text):
+        who, she, he = found.groups()
+        prefix = f"{who}: " if who else ""
+        return f"{{{prefix}{capitalised(she)}|{capitalised(he)}}}{text[found.end() :]}"
+    return text[:1].upper() + text[1:]
 
 
 def spoken(phrase: Phrase, plot: Plot) -> Iterator[tuple[Part, str]]:

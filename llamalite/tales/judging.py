@@ -32,11 +32,11 @@ class Judgement(NamedTuple):
     @property
     def object_kept(self) -> bool:
         """What the tale began with is there at its end."""
-        return self.kept.get("thing", False)
+        return self.mood is not None and self.kept.get("thing", False)
 
     @property
     def count_kept(self) -> bool:
-        return self.kept.get("count", False)
+        return self.mood is not None and self.kept.get("count", False)
 
     @property
     def mood(self) -> Value | None:

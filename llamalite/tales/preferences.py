@@ -10,6 +10,7 @@ from collections.abc import Callable
 from random import Random
 from typing import NamedTuple
 
+from llamalite.tales.grammar import by_gender
 from llamalite.tales.judging import judge
 from llamalite.tales.parsing import hear
 from llamalite.tales.plot import Value
@@ -63,11 +64,13 @@ def wrong_friend(tales: Tales, tale: Tale, rng: Random) -> str:
 def wrong_fact(tales: Tales, tale: Tale, rng: Random) -> str:
     """The hero is of another species."""
     span = next(span for span in tale.spans if span.name == "species")
-    mine = tales.hero(tale).species
+    hero = tales.hero(tale)
+    she = (hero.she, tales.world.heroes[hero.friend].she)
     words = tales.grammar.language.words["species"]
-    form = next(form for form, text in words[mine].items() if text == tale.text[span.start : span.end])
-    other = pick(rng, [species for species in SPECIES if species != mine])
-    return tale.text[: span.start] + words[other][form] + tale.text[span.end :]
+    here = tale.text[span.start : span.end]
+    form = next(form for form, text in words[hero.species].items() if by_gender(text, *she) == here)
+    said = {species: by_gender(words[species][form], *she) for species in SPECIES}
+    return tale.text[: span.start] + pick(rng, sorted(set(said.values()) - {here})) + tale.text[span.end :]
 
 
 def other_mood(tales: Tales, tale: Tale, rng: Random) -> str:

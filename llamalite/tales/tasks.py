@@ -159,7 +159,10 @@ def request(tales: Tales, rng: Random) -> Request:
         *(name for wish in wishes for name in (("count", "thing") if wish == "thing" else (wish,))),
     ]
     asked = {name: tale.plot[name] for name in names}
-    sections = ["request", *(f"request {wish}" for wish in wishes)]
+    wanted = {"request", *(f"request {wish}" for wish in wishes)}
+    sections = [
+        section for section in tales.grammar.language.phrasings if section in wanted
+    ]  # a language's order
     words = [tales.say(pick(rng, tales.grammar.wordings(section))[0], tale.plot) for section in sections]
     return Request(" ".join(words) + ".", asked, tales.tell(rng, asked).text)
 
