@@ -33,11 +33,12 @@ test: $(READY) lint ## set up, and run every test: code, chapters, exercises, mu
 	$(ONE_THREAD) $(BIN)/python -m pytest
 	$(ONE_THREAD) $(BIN)/python -m pytest --nbval chapters/
 
-demo: $(READY) ## set up, train a tiny Llama 3 for about a minute, and read what it writes
+demo: $(READY) ## set up, tell tales, train a tiny Llama 3 on them for two minutes, and read what it writes
 	rm -rf $(DEMO)
-	$(BIN)/llamalite train --preset llama3-tiny --data tales-en --out $(DEMO) \
-	  --dim 64 --n-layers 3 --seq-len 256 --batch-size 8 --steps 800 --lr 5e-3
-	$(BIN)/llamalite generate $(DEMO) --prompt "Once upon a time" --temperature 0.5 --tokens 240
+	$(BIN)/llamalite data tales --size 5MB --out $(DEMO)/tales
+	$(BIN)/llamalite train --preset llama3-tiny --data $(DEMO)/tales --documents --out $(DEMO)/llama \
+	  --dim 64 --n-layers 2 --seq-len 192 --batch-size 6 --vocab-size 2048 --steps 1500 --lr 5e-3 --threads 1
+	$(BIN)/llamalite generate $(DEMO)/llama --prompt "Once upon a time" --temperature 0.7 --tokens 240
 
 chapters: $(READY) ## run the notebooks again and store their outputs
 	$(ONE_THREAD) $(BIN)/python tools/run_notebooks.py chapters/*.ipynb

@@ -1,7 +1,5 @@
 """One golden story: the tiny Llama that ships tells it in NumPy and in PyTorch, with a cache and without."""
 
-import hashlib
-import re
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +13,7 @@ from llamalite.text.corpus import DATA
 from llamalite.train.runs import load_run
 
 STORY = (Path(__file__).parent / "golden" / "story.txt").read_text(encoding="utf-8")
-PROMPT = "\n\nOnce upon a time"
+PROMPT = "\nOnce upon a time"
 N = 120
 
 
@@ -51,13 +49,3 @@ def test_everyone_tells_the_same_story(tiny, teller, cached):
     else:
         told = torch_story(tiny, ids, cached, getattr(torch, teller.removeprefix("torch ")))
     assert tiny.tokenizer.decode(told).strip() == STORY.strip()
-
-
-def test_the_data_card_knows_every_file_of_the_tiny_llama():
-    card = (DATA / "README.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `([\w/.]+)` \| ([\d,]+) \| `([0-9a-f]{64})` \|$", card, re.MULTILINE)
-    files = [path for path in (DATA / "tiny-llama3").rglob("*") if path.is_file()]
-    assert {DATA / "tiny-llama3" / name for name, _, _ in rows} == set(files)
-    for name, size, sha256 in rows:
-        content = (DATA / "tiny-llama3" / name).read_bytes()
-        assert (len(content), hashlib.sha256(content).hexdigest()) == (int(size.replace(",", "")), sha256)

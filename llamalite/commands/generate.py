@@ -48,7 +48,7 @@ def run(args: Generate) -> None:
     model, tokenizer, cfg, _ = load_run(args.run, device)
     ids = generation.generate(
         partial(model, table=build_table(cfg, device=device)),
-        tokenizer.encode(args.prompt or "\n"),  # bos was seen once, a new line often
+        tokenizer.encode(before_prompt(args) + args.prompt),
         args.tokens,
         max_seq_len=cfg.max_seq_len,
         cache=build_cache(cfg, batch=1, device=device),
@@ -61,3 +61,13 @@ def run(args: Generate) -> None:
     for text in stream_text(tokenizer, ids, continues=True):
         print(text, end="", flush=True)
     print()
+
+
+def before_prompt(args: Generate) -> str:
+    """A new line where the model is used to one: before all text if there is no prompt (bos was seen
+    once, a new line often), and before each document if that is how it was trained.
+    """
+    from llamalite.train.runs import read_json
+
+    documents = read_json(args.run / "train.json")["args"].get("documents", False)
+    return "\n" if documents or not args.prompt else ""
