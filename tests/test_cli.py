@@ -80,7 +80,8 @@ def test_a_model_of_documents_gets_its_prompt_as_a_document_begins(llamalite, tm
 
     monkeypatch.setattr(generation, "generate", generate)
     (tmp_path / "tales.txt").write_text("One tale of a fox.\n\nAnother of an owl.\n\n" * 20)
-    data = f"train --data {tmp_path / 'tales.txt'} --vocab-size bytes --dim 16 --n-layers 1 --seq-len 16 --steps 1"
+    shape = "--vocab-size bytes --dim 16 --n-layers 1 --seq-len 16 --steps 1"
+    data = f"train --data {tmp_path / 'tales.txt'} {shape}"
     for flags, out in (("", "plain"), ("--documents", "documents")):
         assert llamalite(f"{data} --out {tmp_path / out} {flags}")[0] == 0
         assert llamalite(f"generate {tmp_path / out} --prompt One")[0] == 0

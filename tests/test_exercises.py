@@ -113,7 +113,28 @@ RIGHT = [
     ("rope.2", lambda w, n: np.concatenate([p for h in np.split(w, n) for p in (h[0::2], h[1::2])])),
     ("rope.3", stretch_by_library),
     ("rope.4", lambda head_dim, theta: 2 * np.pi * theta / theta ** (2 / head_dim)),
+    (
+        "language_model.1",
+        lambda t, V, a: (seen(t, V) + a) / (np.bincount(t[:-1], minlength=V) + a * V)[:, None],
+    ),
+    ("language_model.2", lambda c, s, d: (c - d * (c > 0) + d * s * sum(c > 0)) / sum(c) if any(c) else s),
+    (
+        "language_model.3",
+        lambda loss, n: np.mean([x for row, k in zip(loss, n, strict=True) for x in row[:k]]),
+    ),
+    ("language_model.4", lambda nats, n, text: n * np.log2(np.e**nats) / sum(len(c.encode()) for c in text)),
+    ("language_model.5", lambda told, w: np.log(1 / (told**told * (1 - told) ** (1 - told))) + told * way(w)),
 ]
+
+
+def seen(tokens, vocab_size):
+    """(row, column) of every pair, turned into a table by comparing with all there could be."""
+    ids = np.arange(vocab_size)
+    return (tokens[:-1, None] == ids).T.astype(int) @ (tokens[1:, None] == ids)
+
+
+def way(w):
+    return np.log(sum(w)) - sum(w * np.log(w)) / sum(w)
 
 
 @pytest.mark.parametrize("name, answer", RIGHT)
@@ -202,6 +223,18 @@ DISGUISED = [
     ("rope.4", lambda H, theta: theta / theta ** (2 / H), "full turn is 2π"),
     ("rope.4", lambda H, theta: 1 / theta ** ((H - 2) / H), "that is the frequency"),
     ("rope.4", lambda H, theta: 3.0, "differs most: yours is 3, right is 54410.143"),
+    ("language_model.1", lambda t, V, a: (seen(t, V) + a) / (seen(t, V).sum(0) + a * V), "columns"),
+    ("language_model.1", lambda t, V, a: (seen(t, V) + a) / (len(t) - 1 + a * V * V), "number of all pairs"),
+    ("language_model.1", lambda t, V, a: (seen(t, V) > 0) + a, "every row should sum to one"),
+    ("language_model.2", lambda c, s, d: (c + d * s * sum(c > 0)) / sum(c) if any(c) else s, "more than one"),
+    ("language_model.2", lambda c, s, d: c / sum(c) if any(c) else s, "must stay possible"),
+    ("language_model.2", lambda c, s, d: c / sum(c), "nan"),
+    ("language_model.3", lambda loss, n: np.average(loss), "over the padding"),
+    ("language_model.3", lambda loss, n: sum(sum(r[:k]) for r, k in zip(loss, n)) / loss.size, "below"),  # noqa: B905
+    ("language_model.4", lambda nats, n, text: nats * n / np.log(2) / len([*text]), "three bytes"),
+    ("language_model.4", lambda nats, n, text: np.log2(np.exp(nats)), "bits per token"),
+    ("language_model.5", lambda told, w: told * way(w), "a surprise of its own"),
+    ("language_model.5", lambda told, w: way(w) - np.log(told), "differs most"),
 ]  # fmt: skip
 
 

@@ -13,12 +13,15 @@ from matplotlib.figure import Figure
 
 from llamalite.config import RopeScaling
 from llamalite.figures import explore as explore_module
-from llamalite.figures import rope
+from llamalite.figures import language_model, rope
 from llamalite.figures.explore import explore
 from llamalite.figures.style import CYCLE, STYLE, canvas
 from llamalite.in_numpy.rope import pair_order, rope_frequencies
 
 LOSSES = {"right": np.linspace(3, 1, 40), "wrong": np.linspace(3, 2, 40)}
+CURVES = {"long": np.geomspace(4, 0.2, 5), "short": np.geomspace(2, 0.3, 2)}
+TALE = ["Once", " upon", " a", " t", "ime", " ", "$"] * 9
+NATS = {"first": 2.1, "again": 0.5}
 DRAWINGS = {
     "clock hands": rope.draw_clock_hands,
     "wavelengths": rope.draw_wavelengths,
@@ -28,8 +31,18 @@ DRAWINGS = {
     "float32 cost": rope.draw_float32_cost,
     "layouts": rope.draw_layouts,
     "loss by position": lambda: rope.draw_loss_by_position(LOSSES),
+    "bigrams": lambda: language_model.draw_bigrams(np.eye(3), ["a", "b", "c"]),
+    "context lengths": lambda: language_model.draw_context_lengths(CURVES, 0.08, chosen=2),
+    "surprise": lambda: language_model.draw_surprise(TALE, np.linspace(0, 5, len(TALE))),
+    "scores": lambda: language_model.draw_scores({"bigram": 0.6, "Llama": 0.1}, 0.08),
+    "mentions": lambda: language_model.draw_mentions({"a": NATS, "b": NATS}, {"first": 2.0, "again": 0.0}),
+    "reported": lambda: language_model.draw_reported({"right": 3 - LOSSES["right"]}, 0.2, every=10),
 }
-EXPLORATIONS = [name for name in dir(rope) if name.startswith("explore_")]
+EXPLORATIONS = {name: getattr(rope, name) for name in dir(rope) if name.startswith("explore_")} | {
+    "context length": lambda: language_model.explore_context_length(
+        CURVES, 0.08, TALE, np.ones((2, len(TALE)))
+    )
+}
 
 
 @pytest.fixture
@@ -105,10 +118,35 @@ def test_each_loss_is_a_line():
     np.testing.assert_array_equal(line(rope.draw_loss_by_position(LOSSES), "wrong"), LOSSES["wrong"])
 
 
+def test_a_chosen_context_is_marked_on_every_curve_that_reaches_it():
+    figure = language_model.draw_context_lengths(CURVES, 0.08, chosen=2)
+    np.testing.assert_array_equal(line(figure, "long"), CURVES["long"])
+    marked = [mark.get_xydata().tolist() for mark in figure.axes[0].lines if len(mark.get_xdata()) == 1]
+    assert marked == [[[2, CURVES["long"][2]]]]
+
+
+def test_a_text_is_darker_where_it_surprises_and_keeps_its_words_whole():
+    ax = language_model.draw_surprise(TALE, np.arange(len(TALE)) % 7).axes[0]
+    assert "".join(text.get_text() for text in ax.texts) == "".join(TALE)
+    assert [box.get_width() for box in ax.patches] == [len(token) for token in TALE]
+    blue = [box.get_facecolor()[2] for box in ax.patches[:7]]
+    assert blue == sorted(blue, reverse=True) and blue[0] == 1 and blue[4] == blue[6]
+    places = language_model.lay_out(TALE, 40)
+    assert all(a[0] == b[0] for token, a, b in zip(TALE[1:], places, places[1:]) if token == "ime")  # noqa: B905
+
+
+def test_scores_stand_where_they_are_and_mentions_beside_their_floor():
+    ax = language_model.draw_scores({"bigram": 0.6, "Llama": 0.1}, 0.08).axes[0]
+    assert [list(dots.get_xdata()) for dots in ax.lines if dots.get_marker() == "o"] == [[0.6, 0.1]]
+    ax = language_model.draw_mentions({"a": NATS}, {"first": 2.0, "again": 0.0}).axes[0]
+    assert [bar.get_width() for bar in ax.patches] == [2.1, 0.5]
+    assert [list(mark.get_xdata()) for mark in ax.lines] == [[2.0, 2.0], [0.0, 0.0]]
+
+
 @pytest.mark.parametrize("name", EXPLORATIONS)
 def test_the_static_form_shows_one_picture_and_returns_nothing(name, shown, monkeypatch):
     monkeypatch.setenv("LLAMALITE_STATIC", "1")
-    assert getattr(rope, name)() is None
+    assert EXPLORATIONS[name]() is None
     assert [type(thing) for thing in shown] == [Figure]
 
 
@@ -116,7 +154,7 @@ def test_the_static_form_shows_one_picture_and_returns_nothing(name, shown, monk
 def test_the_sliders_are_built_and_start_at_the_static_frame(name, shown, monkeypatch):
     widgets = pytest.importorskip("ipywidgets")
     monkeypatch.delenv("LLAMALITE_STATIC", raising=False)
-    getattr(rope, name)()
+    EXPLORATIONS[name]()
     assert [type(thing) for thing in shown] == [Figure, widgets.VBox]
 
 

@@ -97,6 +97,13 @@ MUTANTS = [
         "1 / (np.sqrt(np.mean(x * x, axis=-1, keepdims=True)) + eps)",
         "tests/test_rmsnorm.py::test_equals_torchs_own",
     ),
+    Mutant(
+        "loss averaged over padding",
+        "in_numpy/language_model.py",
+        "np.where(mask, loss, 0).sum() / mask.sum()",
+        "np.where(mask, loss, 0).mean()",
+        "tests/test_language_model.py::test_padding_has_no_say",
+    ),
 ]
 
 
