@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llamalite.text.corpus import DATA, data_folder, read_parts, read_text, shipped_texts, split
+from llamalite.text.corpus import DATA, MANIFEST, data_folder, read_parts, read_text, shipped_texts, split
 
 
 def test_a_file_is_read_as_it_stands(tmp_path):
@@ -21,6 +21,7 @@ def test_a_shipped_text_is_found_by_name():
 def test_a_shipped_text_brings_what_to_hold_out():
     train, held_out = read_parts("tales-en")
     assert train == read_text("tales-en") and held_out == read_text("tales-en-validation")
+    assert read_parts(DATA / "tales" / ".." / "tales-en.txt") == (train, held_out)
     assert "tales-en-validation" not in shipped_texts()
 
 
@@ -60,6 +61,28 @@ def test_an_empty_file_is_refused(tmp_path, content):
 def test_a_folder_is_refused(tmp_path):
     with pytest.raises(IsADirectoryError, match="is a folder; give one text file"):
         read_text(tmp_path)
+
+
+@pytest.mark.parametrize("written", ["[1", "{}", "[]", '{"shards": [{"name": "a.txt"}]}'])
+def test_a_manifest_that_lists_nothing_is_refused(tmp_path, written):
+    (tmp_path / MANIFEST).write_text(written)
+    with pytest.raises(ValueError, match="lists no files of a corpus; give a text file, or tales-"):
+        read_text(tmp_path)
+
+
+def test_a_corpus_cannot_name_files_outside_its_folder(tmp_path):
+    (tmp_path / "secret.txt").write_text("secret")
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    (folder / MANIFEST).write_text('{"shards": [{"name": "../secret.txt", "sha256": ""}]}')
+    with pytest.raises(FileNotFoundError, match=r"corpus.secret\.txt is missing"):
+        read_text(folder)
+
+
+def test_a_folder_does_not_hide_a_shipped_text(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tales-en").mkdir()
+    assert read_text("tales-en") == (DATA / "tales-en.txt").read_text(encoding="utf-8")
 
 
 def test_latin1_is_refused_at_its_byte(tmp_path):

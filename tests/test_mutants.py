@@ -98,6 +98,20 @@ MUTANTS = [
         "tests/test_rmsnorm.py::test_equals_torchs_own",
     ),
     Mutant(
+        "a step that is not told costs nothing",
+        "tales/parsing.py",
+        "total += math.log(step.probability if step.name in told else 1 - step.probability)",
+        "total += math.log(step.probability) if step.name in told else 0",
+        "tests/test_telling.py::test_the_probabilities_of_all_choices_sum_to_one",
+    ),
+    Mutant(
+        "the judge forgets how many there were",
+        "tales/judging.py",
+        "yield name, not any(word.start in wrong_at for word in mentions)",
+        "yield name, True",
+        "tests/test_judging.py::test_what_is_not_kept_is_seen[count-others1]",
+    ),
+    Mutant(
         "loss averaged over padding",
         "in_numpy/language_model.py",
         "np.where(mask, loss, 0).sum() / mask.sum()",
@@ -111,7 +125,8 @@ MUTANTS = [
 def test_mutant_is_killed(mutant, tmp_path):
     for name in ("llamalite", "tests"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("conftest.py", "pyproject.toml"):
+    shutil.copytree(ROOT / "data" / "tales", tmp_path / "data" / "tales")
+    for name in ("conftest.py", "pyproject.toml", "data/README.md"):
         shutil.copy(ROOT / name, tmp_path / name)
     file = tmp_path / "llamalite" / mutant.file
     source = file.read_text(encoding="utf-8")

@@ -52,9 +52,6 @@ class Written(NamedTuple):
     n_new: int
 
 
-# --- what is asked for -----------------------------------------------------------------------------
-
-
 def parse_mix(written: str, languages: list[str]) -> dict[str, float]:
     """Shares that sum to one, whichever was named first.
 
@@ -123,8 +120,8 @@ def sample(tales: Tales) -> list[str]:
 def language_choice(mix: Mapping[str, float], samples: Mapping[str, Sequence[str]]) -> Weighted:
     """How the language of a document is drawn.
 
-    The mean length of 500 tales is within 1% of the true one, and so is each share. The logprob knows
-    nothing of that error: it is the logarithm of the very weights that are drawn with.
+    The mean length of 500 tales is half a percent off, more or less, and so are the shares. The logprob
+    is not: it is the logarithm of the very weights that are drawn with.
     """
     names = sorted(mix)  # a mix is the same mix in any order
     return Weighted(names, [mix[name] / statistics.fmean(map(n_bytes, samples[name])) for name in names])
@@ -278,12 +275,10 @@ def intact(folder: Path, shard: dict[str, Any]) -> bool:
 
 def total(shards: list[dict[str, Any]]) -> dict[str, Any]:
     """Sums over all files; ``nats`` is the surprise of the whole to somebody who knows everything."""
-    counts = {
-        name: by_name(sum((Counter(shard[name]) for shard in shards), Counter()))
-        for name in ("n_tales", "bytes_by_language")
-    }
-    size = sum(shard["bytes"] for shard in shards)
-    return {"bytes": size, **counts, "nats": math.fsum(shard["nats"] for shard in shards)}
+    counted = ("n_tales", "bytes_by_language")
+    counts = {key: by_name(sum((Counter(shard[key]) for shard in shards), Counter())) for key in counted}
+    size, nats = sum(shard["bytes"] for shard in shards), math.fsum(shard["nats"] for shard in shards)
+    return {"bytes": size, **counts, "nats": nats}
 
 
 def by_name(counts: Mapping[str, int]) -> dict[str, int]:

@@ -8,11 +8,16 @@ import json
 from pathlib import Path
 
 MANIFEST = "manifest.json"  # in a folder of files that are one text, such as `llamalite data tales` makes
+UNFINISHED = "unfinished.json"  # stands there instead while such a folder is being made
 VALIDATION = "-validation"  # tales-en-validation.txt is what to hold out when training on tales-en
+AGAIN = "give the command that made the corpus once more, and it is made again"
 
 
 def data_folder(package: Path) -> Path:
-    """``data/``: inside the package where it is installed, beside it in a clone."""
+    """``data/``: inside the package where it is installed, beside it in a clone.
+
+    Its README.md tells it from a folder of somebody else that happens to be called data.
+    """
     return next(
         (d for d in (package / "data", package.parent / "data") if (d / "README.md").is_file()), package
     )
@@ -46,7 +51,7 @@ def read_parts(source: str | Path) -> tuple[str, str]:
     """(text to train on, text held out). Shipped texts bring their own; of others it is the last tenth."""
     path = find_text(source)
     held_out = path.with_name(path.stem + VALIDATION + path.suffix)
-    if path.parent == DATA and held_out.is_file():
+    if path.resolve().parent == DATA.resolve() and held_out.is_file():
         return read_text(path), read_text(held_out)
     return split(read_text(path))
 
@@ -54,30 +59,37 @@ def read_parts(source: str | Path) -> tuple[str, str]:
 def read_shards(folder: Path) -> list[bytes]:
     """The files of a corpus, each held against the manifest."""
     contents = []
-    for shard in json.loads((folder / MANIFEST).read_bytes())["shards"]:
-        path = folder / shard["name"]
+    for name, sha256 in listed(folder / MANIFEST):
+        path = folder / name
         if not path.is_file():
-            raise FileNotFoundError(f"{path} is missing; remove {MANIFEST} and make the corpus again")
+            raise FileNotFoundError(f"{path} is missing; {AGAIN}")
         contents.append(path.read_bytes())
-        if hashlib.sha256(contents[-1]).hexdigest() != shard["sha256"]:
-            raise ValueError(f"{path} has changed since it was made; remove it and make the corpus again")
+        if hashlib.sha256(contents[-1]).hexdigest() != sha256:
+            raise ValueError(f"{path} has changed since it was made ({len(contents[-1])} bytes now); {AGAIN}")
     return contents
 
 
+def listed(manifest: Path) -> list[tuple[str, str]]:
+    """Name and sha256 of each file; names lead to files of this folder only."""
+    try:
+        shards = json.loads(manifest.read_bytes())["shards"]
+        return [(Path(shard["name"]).name, shard["sha256"]) for shard in shards]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{manifest} lists no files of a corpus; give a text file, or {names()}") from error
+
+
 def find_text(source: str | Path) -> Path:
-    """The file or corpus meant by ``source``; a file wins over a shipped text of the same name."""
+    """The file or corpus meant by ``source``; both win over a shipped text of the same name."""
     path = Path(source)
     if path.is_file() or (path / MANIFEST).is_file():
         return path
-    if path.is_dir() and (path / "unfinished.json").is_file():
+    if (path / UNFINISHED).is_file():
         raise FileNotFoundError(f"{path} is an unfinished corpus; finish it with the command that began it")
+    shipped, found = shipped_texts(), DATA / f"{source}.txt"
+    if str(source).removesuffix(VALIDATION) in shipped and found.is_file():
+        return found
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; give one text file in it, or one of {names()}")
-    shipped = shipped_texts()
-    if str(source).removesuffix(VALIDATION) in shipped:
-        found = DATA / f"{source}.txt"
-        if found.is_file():
-            return found
     neighbours = [p.name for p in path.parent.iterdir() if p.is_file()] if path.parent.is_dir() else []
     near = difflib.get_close_matches(path.name, [*shipped, *neighbours], n=2, cutoff=0.6)
     hint = f"did you mean {' or '.join(near)}?" if near else "check the path, or take a shipped text."

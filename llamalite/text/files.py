@@ -26,6 +26,10 @@ def sync_folder(folder: Path) -> None:
 def write_whole(path: Path, content: bytes) -> None:
     """All or nothing: whoever looks finds the old file or the new one."""
     fresh = path.with_name(path.name + ".partial")
-    write_durably(fresh, content)
-    fresh.replace(path)
+    try:
+        write_durably(fresh, content)
+        fresh.replace(path)
+    except BaseException:  # a full disk gets its room back
+        fresh.unlink(missing_ok=True)
+        raise
     sync_folder(path.parent)
