@@ -9,6 +9,7 @@ import pytest
 import torch
 from toy import Toy, cycle, quick
 
+from llamalite.text.files import fingerprint
 from llamalite.train import checkpoint
 from llamalite.train.interruption import RunFailed
 from llamalite.train.training import train
@@ -97,7 +98,7 @@ def test_a_file_that_is_no_safetensors_is_never_unpickled(root):
     folder = root / "step_000200"
     torch.save({"w": torch.zeros(1)}, folder / "model.safetensors")
     state = json.loads((folder / "state.json").read_text())
-    state["files"]["model.safetensors"] = checkpoint.fingerprint((folder / "model.safetensors").read_bytes())
+    state["files"]["model.safetensors"] = fingerprint((folder / "model.safetensors").read_bytes())
     (folder / "state.json").write_text(json.dumps(state))
     with pytest.raises(RunFailed, match="is no safetensors file"):
         checkpoint.load(folder)

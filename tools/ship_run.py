@@ -9,6 +9,7 @@ import argparse
 import shutil
 from pathlib import Path
 
+from llamalite.text.files import fingerprint
 from llamalite.train import checkpoint
 from llamalite.train.runs import load_run
 
@@ -33,7 +34,7 @@ def main() -> None:
     args = parser.parse_args()
     ship(args.run, args.target)
     for path in sorted(path for path in args.target.rglob("*") if path.is_file()):
-        found = checkpoint.fingerprint(path.read_bytes())
+        found = fingerprint(path.read_bytes())
         print(f"| `{path.relative_to(args.target)}` | {found['bytes']:,} | `{found['sha256']}` |")
 
 

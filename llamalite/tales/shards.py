@@ -28,7 +28,7 @@ from llamalite.tales.plot import Weighted
 from llamalite.tales.telling import END, Tale, Tales
 from llamalite.tales.world import World
 from llamalite.text.corpus import MANIFEST, UNFINISHED
-from llamalite.text.files import write_whole
+from llamalite.text.files import fingerprint, write_whole
 
 SAMPLE = 500  # tales told to learn how long those of a language are, and whether they are the same as ever
 LEAST, MOST = 10_000, 10**9  # bytes of a file: room for any tale, and made in memory
@@ -283,10 +283,6 @@ def total(shards: list[dict[str, Any]]) -> dict[str, Any]:
 
 def by_name(counts: Mapping[str, int]) -> dict[str, int]:
     return dict(sorted(counts.items()))
-
-
-def fingerprint(content: bytes) -> dict[str, Any]:
-    return {"bytes": len(content), "sha256": sha256(content)}
 
 
 def sha256(content: bytes) -> str:

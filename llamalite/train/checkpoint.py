@@ -9,7 +9,6 @@ unpickled: a checkpoint from a stranger can hold wrong numbers, but no code.
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import shutil
 from collections.abc import Collection
@@ -21,7 +20,7 @@ from safetensors.torch import load as tensors_from_bytes
 from safetensors.torch import save as tensors_to_bytes
 from torch import Tensor
 
-from llamalite.text.files import sync_folder, write_durably
+from llamalite.text.files import fingerprint, sync_folder, write_durably
 from llamalite.train.interruption import RunFailed
 
 STATE = "state.json"
@@ -54,10 +53,6 @@ def save(root: Path, step: int, tensors: dict[str, dict[str, Tensor]], **info: A
         shutil.rmtree(partial, ignore_errors=True)
         raise RunFailed(cannot_save(root, step, error)) from error
     return folder
-
-
-def fingerprint(content: bytes) -> dict[str, Any]:
-    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
 def cannot_save(root: Path, step: int, error: OSError) -> str:
