@@ -36,8 +36,8 @@ def swap(text: str, old: str, new: str) -> tuple[str, int]:
 
 
 def test_a_wrong_fact_is_found_where_it_stands():
-    text = told(EN, opening=1)  # "Nemari was a bear who lived …"
-    species = text.split()[3]
+    text = told(EN, opening=1)  # "Nemari was a bear, and Nemari lived …"
+    species = text.split()[3].rstrip(",")
     other = "frog" if species != "frog" else "goat"
     article = text.split()[2]
     found = fault(EN, text.replace(f"{article} {species}", f"a {other}", 1))
@@ -83,7 +83,10 @@ def test_the_wrong_pronoun_is_found():
     text = told(EN, wish=1, hero=0)
     she = EN.world.heroes[0].she
     found = fault(
-        EN, text.replace(" she found" if she else " he found", " he found" if she else " she found")
+        EN,
+        text.replace(
+            " she was given" if she else " he was given", " he was given" if she else " she was given"
+        ),
     )
     assert found.reason == (
         "the gender is 'he'; it has to be 'she'" if she else "the gender is 'she'; it has to be 'he'"
@@ -91,7 +94,7 @@ def test_the_wrong_pronoun_is_found():
 
 
 def test_broken_grammar_says_what_was_expected():
-    text = told(EN, opening=1, thing="shells")
+    text = told(EN, opening=3, thing="shells")  # "This is the tale of Nemari, a bear who lived …"
     found = fault(EN, text.replace("who lived", "who resided", 1))
     assert found.position == text.index("lived") and found.reason == "expected 'lived '"
     assert "thing" in fault(EN, text.replace("shells", "sandwiches", 1)).reason
