@@ -168,7 +168,7 @@ def test_a_mean_over_nothing_is_refused(half):
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.text(min_size=1, max_size=60), st.lists(st.integers(0, 240), max_size=20))
+@given(st.text(min_size=1, max_size=30), st.lists(st.integers(0, 120), max_size=20))
 def test_bits_per_byte_do_not_see_how_the_text_is_cut(text, cuts):
     """A model to which every byte is alike scores 8, in tokens of any sizes; its perplexity differs."""
     n_bytes = len(text.encode())
@@ -176,10 +176,9 @@ def test_bits_per_byte_do_not_see_how_the_text_is_cut(text, cuts):
     loss = np.diff(edges) * math.log(256)  # of a token of several bytes: one 256th each
     assert in_numpy.bits_per_byte(loss, n_bytes) == pytest.approx(8)
     assert in_torch.bits_per_byte(torch.tensor(loss), n_bytes) == pytest.approx(8)
-    want = 256.0 ** (n_bytes / len(loss))
-    if want < 1e300:
-        assert in_numpy.perplexity(loss) == pytest.approx(want)
-        assert in_torch.perplexity(torch.tensor(loss)) == pytest.approx(want)
+    want = 256.0 ** (n_bytes / len(loss))  # at most 256 ** 120, which float64 still holds
+    assert in_numpy.perplexity(loss) == pytest.approx(want)
+    assert in_torch.perplexity(torch.tensor(loss)) == pytest.approx(want)
 
 
 # --- the neural model --------------------------------------------------------------------------------
