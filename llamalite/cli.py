@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from llamalite.commands import data, fetch, generate, info, train
+from llamalite.commands import data, fetch, generate, info, tokenizer, train
 
 # Options → what is done with them; a command is called what its class is called, in small letters.
 COMMANDS: dict[type, Callable[[Any], None]] = {
@@ -24,6 +24,7 @@ COMMANDS: dict[type, Callable[[Any], None]] = {
     info.Info: info.run,
     fetch.Fetch: fetch.run,
     data.Data: data.run,
+    tokenizer.Tokenizer: tokenizer.run,
 }
 
 

@@ -12,6 +12,7 @@ import torch
 from shell import refused, shell
 
 from llamalite.text import files
+from llamalite.text.tokenization.ranked import RankedTokenizer
 from llamalite.train import checkpoint
 from llamalite.train.metrics import read_metrics
 from llamalite.train.runs import load_run
@@ -93,6 +94,19 @@ def test_a_sentencepiece_run_generates_too(llamalite, tmp_path, story):
     assert llamalite("TRAIN --vocab-size 290 --steps 2")[0] == 0
     assert load_run(tmp_path / "run").tokenizer.vocab_size == 290
     assert llamalite("generate RUN --prompt Once --tokens 5")[1].startswith("Once")
+
+
+def test_a_tokenizer_that_is_given_is_used(llamalite, tmp_path):
+    (tmp_path / "words").mkdir()
+    given = RankedTokenizer.train(STORY, 270)
+    given.save(tmp_path / "words")
+    assert llamalite(f"TRAIN --tokenizer {tmp_path / 'words'} --steps 2")[0] == 0
+    run = load_run(tmp_path / "run")
+    assert (run.cfg.vocab_size, run.tokenizer.encode(STORY)) == (270, given.encode(STORY))
+    assert llamalite("generate RUN --tokens 5")[0] == 0
+    line = f"TRAIN --out {tmp_path / 'other'} --tokenizer {tmp_path} --steps 2"
+    refused(llamalite(line), 2, "holds no tokenizer")
+    assert not (tmp_path / "other").exists()
 
 
 def test_the_tokenizer_never_sees_the_held_out_text(llamalite, tmp_path, story):

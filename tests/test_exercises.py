@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+from tiktoken import Encoding
 
 from llamalite.config import RopeScaling
 from llamalite.exercises import engine
@@ -124,6 +125,11 @@ RIGHT = [
     ),
     ("language_model.4", lambda nats, n, text: n * np.log2(np.e**nats) / sum(len(c.encode()) for c in text)),
     ("language_model.5", lambda told, w: np.log(1 / (told**told * (1 - told) ** (1 - told))) + told * way(w)),
+    (
+        "tokenization.3",
+        lambda w, r: Encoding("", pat_str=".+", mergeable_ranks=r, special_tokens={}).encode(w.decode()),
+    ),
+    ("tokenization.5", lambda nats, tokens: np.log2(np.prod(np.e**nats)) / len(b"".join(tokens))),
 ]
 
 
@@ -235,6 +241,7 @@ DISGUISED = [
     ("language_model.4", lambda nats, n, text: np.log2(np.exp(nats)), "bits per token"),
     ("language_model.5", lambda told, w: told * way(w), "a surprise of its own"),
     ("language_model.5", lambda told, w: way(w) - np.log(told), "differs most"),
+    ("tokenization.3", lambda w, r: find("tokenization.3").solution(w, {t: r[t] for t in {*r} - {w}}), "588"),
 ]  # fmt: skip
 
 

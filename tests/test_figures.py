@@ -13,15 +13,20 @@ from matplotlib.figure import Figure
 
 from llamalite.config import RopeScaling
 from llamalite.figures import explore as explore_module
-from llamalite.figures import language_model, rope
+from llamalite.figures import language_model, rope, tokenization
 from llamalite.figures.explore import explore
 from llamalite.figures.style import CYCLE, STYLE, canvas
 from llamalite.in_numpy.rope import pair_order, rope_frequencies
+from llamalite.text.tokenization.byte_pairs import BytePairTokenizer
+from llamalite.text.tokenization.bytes import ByteTokenizer
 
 LOSSES = {"right": np.linspace(3, 1, 40), "wrong": np.linspace(3, 2, 40)}
 CURVES = {"long": np.geomspace(4, 0.2, 5), "short": np.geomspace(2, 0.3, 2)}
 TALE = ["Once", " upon", " a", " t", "ime", " ", "$"] * 9
 NATS = {"first": 2.1, "again": 0.5}
+SIZES = (512, 1024, 32_000)
+MIXED = ["<s>", "▁안녕", " $x$\t", b"\xec\x95", "<0xEC>", "🦙", "\u0301", "", "\x00", " " * 60, "가" * 99]
+STEPS = tokenization.merge_steps("▁low", {"lo": 0, "▁low": 2, "low": 1}.get)
 DRAWINGS = {
     "clock hands": rope.draw_clock_hands,
     "wavelengths": rope.draw_wavelengths,
@@ -37,11 +42,21 @@ DRAWINGS = {
     "scores": lambda: language_model.draw_scores({"bigram": 0.6, "Llama": 0.1}, 0.08),
     "mentions": lambda: language_model.draw_mentions({"a": NATS, "b": NATS}, {"first": 2.0, "again": 0.0}),
     "reported": lambda: language_model.draw_reported({"right": 3 - LOSSES["right"]}, 0.2, every=10),
+    "tokens": lambda: tokenization.draw_tokens([("all sorts of $ and \\frac", MIXED), ("nothing", [])]),
+    "merges": lambda: tokenization.draw_merges(STEPS, {"lo": 0, "low": 1, "▁low": 2}),
+    "byte merges": lambda: tokenization.draw_merges([[b"\xec", b"\x95", b"\x88"], [b"\xec\x95", b"\x88"]]),
+    "compression": lambda: tokenization.draw_compression({"Korean": np.array([1, 2, np.nan])}, SIZES),
+    "cost": lambda: tokenization.draw_cost(SIZES, *np.arange(15).reshape(5, 3) * 1e6),
+    "bits per byte": lambda: tokenization.draw_bits_per_byte(SIZES, {"a": np.eye(3)}, 0.08),
+    "digits": lambda: tokenization.draw_digits([1e5, 2e5], {"by one": np.eye(2), "by three": np.eye(2)}),
+    "growth": lambda: tokenization.draw_growth({"tied": (10**9, 0, 10**10), "8B": (10**9, 10**9, 10**10)}),
 }
 EXPLORATIONS = {name: getattr(rope, name) for name in dir(rope) if name.startswith("explore_")} | {
     "context length": lambda: language_model.explore_context_length(
         CURVES, 0.08, TALE, np.ones((2, len(TALE)))
-    )
+    ),
+    "tokens": lambda: tokenization.explore_tokens({"bytes": ByteTokenizer()}, ["a tale", "옛날"]),
+    "merges": lambda: tokenization.explore_merges("옛날 옛날", [(236, 152), (256, 155)], 2),
 }
 
 
@@ -143,6 +158,60 @@ def test_scores_stand_where_they_are_and_mentions_beside_their_floor():
     assert [list(mark.get_xdata()) for mark in ax.lines] == [[2.0, 2.0], [0.0, 0.0]]
 
 
+@pytest.fixture(params=["whatever is installed", "only what matplotlib brings"])
+def fonts(request, monkeypatch):
+    if request.param.startswith("only"):
+        monkeypatch.setattr(tokenization, "FONTS", tokenization.FONTS[:1])
+
+
+def test_any_token_can_be_read_whatever_fonts_there_are(fonts):
+    figure = tokenization.draw_tokens([("row", MIXED)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure.canvas.draw()
+    label, count, *boxes = [text.get_text() for text in figure.axes[0].texts]
+    assert (label, count) == ("row", "11 tokens")
+    assert boxes[0] == "<s>" and boxes[2:9] == ["·$x$→", "EC 95", "EC", "U+1F999", "U+0301", "", "U+0000"]
+    assert boxes[1] in ("▁안녕", "▁annyeong") and boxes[9] == "······…60×"
+    dashed = [box.get_edgecolor()[3] == 1 for box in figure.axes[0].patches]
+    assert [boxes[i] for i, edge in enumerate(dashed) if edge] == ["EC 95", "EC"]
+
+
+def test_tokens_stand_in_order_and_none_reaches_over_the_line():
+    ax = tokenization.draw_tokens([("row", ["abcdefg"] * 40)]).axes[0]
+    places = [(-box.get_y(), box.get_x()) for box in ax.patches]
+    assert places == sorted(places) and len({y for y, _ in places}) == 4
+    assert all(box.get_x() + box.get_width() <= tokenization.COLUMNS for box in ax.patches)
+
+
+def test_what_is_spelt_joins_to_the_text():
+    tokenizer = BytePairTokenizer([(97, 98), (236, 152)])
+    told = tokenization.spell(tokenizer, tokenizer.encode("abc 옛", bos=True))
+    assert told == ["<s>", b"ab", b"c", b" ", b"\xec\x98", b"\x9b"]
+
+
+def test_a_staircase_names_its_merges_and_keeps_the_letters_in_their_columns():
+    ax = tokenization.draw_merges(STEPS, {"lo": 0, "low": 1, "▁low": 2}).axes[0]
+    labels = [label.get_text() for label in ax.get_yticklabels()]
+    assert labels == ["start", "l + o   (rank 0)", "lo + w   (rank 1)", "▁ + low   (rank 2)"]
+    first, *_, last = ax.patches
+    assert first.get_x() == last.get_x() and ax.texts[-1].get_text() == "▁low"
+    assert last.get_x() + last.get_width() == pytest.approx(
+        sum((ax.patches[3].get_x(), ax.patches[3].get_width()))
+    )
+
+
+def test_shares_and_means_are_those_of_the_numbers():
+    ax = tokenization.draw_growth({"8B": (10**9, 2 * 10**9, 7 * 10**9)}).axes[0]
+    assert [bar.get_width() for bar in ax.patches] == pytest.approx([10, 20])
+    assert ax.texts[0].get_text().strip() == "30.0%: 3.00 of 10.00 billion"
+    losses = np.array([[3.0, 2.0, 1.0], [1.0, 2.0, 2.0]])
+    np.testing.assert_allclose(
+        line(tokenization.draw_bits_per_byte(SIZES, {"a": losses}, 0.1), "a"), [2, 2, 1.5]
+    )
+    np.testing.assert_allclose(line(tokenization.draw_digits([1, 2], {"a": np.eye(2)}), "a"), [50, 50])
+
+
 @pytest.mark.parametrize("name", EXPLORATIONS)
 def test_the_static_form_shows_one_picture_and_returns_nothing(name, shown, monkeypatch):
     monkeypatch.setenv("LLAMALITE_STATIC", "1")
@@ -166,6 +235,17 @@ def test_moving_a_slider_redraws(shown, monkeypatch):
     assert slider.continuous_update is False and slider.value == 2
     slider.value = 7
     assert shown[0] == "2 False" and shown[-1] == "7 False"
+
+
+def test_a_text_of_your_own_is_cut_as_soon_as_there_is_one(shown, monkeypatch):
+    pytest.importorskip("ipywidgets")
+    monkeypatch.delenv("LLAMALITE_STATIC", raising=False)
+    tokenization.explore_tokens({"bytes": ByteTokenizer()}, ["four", "seventy"])
+    menu, box = shown[-1].children[0].children
+    for change in (dict(menu="seventy"), dict(box="two"), dict(box="")):
+        menu.value, box.value = change.get("menu", menu.value), change.get("box", box.value)
+    counts = [figure.axes[0].texts[1].get_text() for figure in shown if isinstance(figure, Figure)]
+    assert counts == ["4 tokens", "7 tokens", "3 tokens", "7 tokens"]
 
 
 def test_without_ipywidgets_there_is_still_a_picture(shown, monkeypatch):

@@ -1,43 +1,72 @@
-"""Both tokenizers through one interface; SentencePiece against the ids of Llama 2's own file."""
+"""Every tokenizer through the one interface, ours and the libraries' on the same vocabulary."""
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from llamalite.text.tokenization.byte_pairs import BytePairTokenizer
 from llamalite.text.tokenization.bytes import ByteTokenizer
+from llamalite.text.tokenization.fast import fast
 from llamalite.text.tokenization.pieces import PieceTokenizer
+from llamalite.text.tokenization.ranked import RankedTokenizer
 from llamalite.text.tokenization.tokenizer import Tokenizer, load_tokenizer, stream_text
 
 TEXT = "The cat sat on the mat, and the 12 rats sat on the 34 hats.\nThat was that.\n" * 30
+OURS = {
+    "bytes": lambda: ByteTokenizer(),
+    "byte pairs": lambda: BytePairTokenizer.train(TEXT, 280),
+    "pieces": lambda: PieceTokenizer.train(TEXT, 300),
+    "ranked": lambda: RankedTokenizer.train(TEXT, 275),
+}
+KINDS = [(name, twin) for name in OURS for twin in (False, True)]
+
+
+def kind_id(kind: tuple[str, bool]) -> str:
+    return "fast " * kind[1] + kind[0]
+
+
+@pytest.fixture(scope="module", params=KINDS, ids=kind_id)
+def tokenizer(request) -> Tokenizer:
+    name, twin = request.param
+    return fast(OURS[name]()) if twin else OURS[name]()
 
 
 @pytest.fixture(scope="module")
-def pieces():
-    return PieceTokenizer.train(TEXT, 300)
+def pieces() -> PieceTokenizer:
+    return OURS["pieces"]()
 
 
-@pytest.fixture(params=["bytes", "pieces"])
-def tokenizer(request, pieces) -> Tokenizer:
-    return ByteTokenizer() if request.param == "bytes" else pieces
+anything = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="▁"))
 
 
-anything = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="▁\0"))
-
-
-@settings(max_examples=200, deadline=None)
-@given(text=anything)
-def test_round_trip(pieces, text):
-    for tokenizer in (pieces, ByteTokenizer()):
-        assert tokenizer.decode(tokenizer.encode(text, bos=True, eos=True)) == text
+def test_it_is_a_tokenizer(tokenizer):
+    assert isinstance(tokenizer, Tokenizer)
+    assert {tokenizer.bos_id, tokenizer.eos_id} <= set(tokenizer.special_ids.values())
+    assert max(tokenizer.special_ids.values()) < tokenizer.vocab_size
 
 
 @settings(max_examples=200, deadline=None)
 @given(text=anything)
-def test_a_stream_joins_to_the_text_and_never_splits_a_character(pieces, text):
-    for tokenizer in (pieces, ByteTokenizer()):
-        parts = list(stream_text(tokenizer, tokenizer.encode(text)))
-        assert "".join(parts) == text
-        assert ("�" in text) or not any("�" in part for part in parts)
+def test_round_trip(tokenizer, text):
+    ids = tokenizer.encode(text, bos=True, eos=True)
+    assert (ids[0], ids[-1]) == (tokenizer.bos_id, tokenizer.eos_id)
+    assert tokenizer.decode(ids) == text
+    assert all(0 <= i < tokenizer.vocab_size for i in ids)
+
+
+@settings(max_examples=200, deadline=None)
+@given(text=anything)
+def test_a_stream_joins_to_the_text_and_never_splits_a_character(tokenizer, text):
+    parts = list(stream_text(tokenizer, tokenizer.encode(text)))
+    assert "".join(parts) == text
+    assert ("�" in text) or not any("�" in part for part in parts)
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_a_stream_joins_to_what_decoding_says_whatever_the_ids(tokenizer, data):
+    ids = data.draw(st.lists(st.integers(0, tokenizer.vocab_size - 1), max_size=12))
+    assert "".join(stream_text(tokenizer, ids)) == tokenizer.decode(ids)
 
 
 def test_a_stream_waits_for_the_last_byte_of_a_character():
@@ -60,75 +89,101 @@ def test_a_continued_stream_keeps_its_first_space(pieces):
 
 
 def test_special_strings_in_text_are_text(tokenizer):
-    for text in ("<s>", "</s>", "<unk>", "<0x0A>"):
-        ids = tokenizer.encode(text)
-        assert tokenizer.bos_id not in ids and tokenizer.eos_id not in ids
-        assert tokenizer.decode(ids) == text
+    special = set(tokenizer.special_ids.values())
+    for text in (*tokenizer.special_ids, "<unk>", "<0x0A>"):
+        ids = tokenizer.encode(f"a {text}")
+        assert not special & set(ids)
+        assert tokenizer.decode(ids) == f"a {text}"
 
 
-def test_bos_and_eos_stand_at_the_ends(tokenizer):
-    ids = tokenizer.encode("cat", bos=True, eos=True)
-    assert (ids[0], ids[-1]) == (tokenizer.bos_id, tokenizer.eos_id)
-    assert tokenizer.decode(ids) == "cat"
+def test_a_special_string_that_is_allowed_is_its_id(tokenizer):
+    mark = next(text for text, i in tokenizer.special_ids.items() if i == tokenizer.eos_id)
+    ids = tokenizer.encode(f"cat{mark}sat", allowed_special={mark})
+    assert ids == [*tokenizer.encode("cat"), tokenizer.eos_id, *tokenizer.encode("sat")]
+    assert ids == tokenizer.encode(f"cat{mark}sat", allowed_special="all")
+    with pytest.raises(ValueError, match="'<none>' is no special token"):
+        tokenizer.encode("cat", allowed_special={"<none>"})
 
 
-def test_it_loads_as_it_was_saved(tokenizer, tmp_path):
+def test_a_special_token_has_no_bytes_and_others_have_some(tokenizer):
+    special = set(tokenizer.special_ids.values())
+    for token in range(tokenizer.vocab_size):
+        assert bool(tokenizer.token_bytes(token)) != (token in special)
+
+
+@pytest.mark.parametrize("token", [-1, 100_000])
+def test_an_id_that_is_none_says_so(tokenizer, token):
+    for use in (tokenizer.token_bytes, lambda i: tokenizer.decode([i])):
+        with pytest.raises(ValueError, match=f"token {token} is not one of the"):
+            use(token)
+
+
+def test_half_a_surrogate_pair_is_no_trouble(tokenizer):
+    assert tokenizer.decode(tokenizer.encode("a\ud83eb")) == "a\ufffdb"
+
+
+@pytest.mark.parametrize("twin", [False, True])
+def test_it_loads_as_it_was_saved(tokenizer, twin, tmp_path):
     tokenizer.save(tmp_path)
-    again = load_tokenizer(tmp_path)
-    assert isinstance(again, type(tokenizer)) and isinstance(again, Tokenizer)
+    again = load_tokenizer(tmp_path, fast=twin)
+    assert isinstance(again, Tokenizer)
     assert again.encode(TEXT) == tokenizer.encode(TEXT)
+    assert again.special_ids == tokenizer.special_ids
+    again.save(tmp_path / "..")
+    for path in tmp_path.iterdir():
+        assert (tmp_path / ".." / path.name).read_bytes() == path.read_bytes()
+
+
+def test_metas_files_open_by_their_content(real):
+    """Both are called .model; a rank file alone has Llama 3's pattern and its special tokens."""
+    llama2, llama3 = (load_tokenizer(real / f"llama{n}-tokenizer.model") for n in (2, 3))
+    assert (llama2.vocab_size, llama3.vocab_size) == (32_000, 128_256)
+    assert (llama2.bos_id, llama2.eos_id, llama3.bos_id, llama3.eos_id) == (1, 2, 128_000, 128_001)
+    assert list(stream_text(llama2, llama2.encode("🦙 llama"))) == ["🦙", " ll", "ama"]
+    assert list(stream_text(llama3, llama3.encode("🦙 llama"))) == ["🦙", " llama"]
+
+
+def test_a_rank_file_that_ends_too_soon_after_a_line_is_noticed(real, tmp_path):
+    tokenizer, path = RankedTokenizer.train(TEXT, 275), tmp_path / "tokenizer.model"
+    tokenizer.save(tmp_path)
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-2]))
+    with pytest.raises(
+        ValueError, match=r"it has 271 tokens, but tokenizer\.json says 273; is the file whole"
+    ):
+        load_tokenizer(tmp_path)
+    whole = (real / "llama3-tokenizer.model").read_bytes()
+    path = tmp_path / "elsewhere" / "llama3.model"
+    path.parent.mkdir()
+    path.write_bytes(b"".join(whole.splitlines(keepends=True)[:100_000]))
+    with pytest.raises(ValueError, match=r"100,000 tokens, but there is no .* Llama 3's has 128,000"):
+        load_tokenizer(path)
 
 
 def test_a_folder_without_tokenizer_says_so(tmp_path):
     with pytest.raises(FileNotFoundError, match="holds no tokenizer"):
         load_tokenizer(tmp_path)
-
-
-def test_a_damaged_model_says_so(tmp_path):
-    (tmp_path / "tokenizer.model").write_bytes(b"not a model")
-    with pytest.raises(ValueError, match=r"tokenizer\.model is not a SentencePiece model"):
-        load_tokenizer(tmp_path)
-
-
-def test_the_layout_is_llamas(pieces):
-    """Facts D1: unk 0, bos 1, eos 2, then the bytes at byte + 3."""
-    assert (pieces.bos_id, pieces.eos_id, pieces.vocab_size) == (1, 2, 300)
-    assert [pieces.token_bytes(3 + b) for b in range(256)] == [bytes([b]) for b in range(256)]
-    assert pieces.encode("\n")[-1] == 3 + 10  # no piece crosses a line
-
-
-def test_every_number_is_split_into_digits(pieces):
-    learnt = [pieces.pieces.id_to_piece(i) for i in range(259, 300)]
-    assert all(len(piece.lstrip("▁")) == 1 for piece in learnt if any(c.isdigit() for c in piece))
-
-
-def test_training_is_silent(capfd):
-    PieceTokenizer.train(TEXT, 290)
-    assert capfd.readouterr() == ("", "")
-
-
-def test_a_long_line_is_learnt_from_too():
-    """The library skips lines above 4,192 bytes unless told otherwise."""
-    tokenizer = PieceTokenizer.train("abracadabra " * 1000, 280)
-    assert len(tokenizer.encode("abracadabra")) <= 2
+    with pytest.raises(FileNotFoundError, match=r"there is no .*none\.model; name a tokenizer's file"):
+        load_tokenizer(tmp_path / "none.model")
 
 
 @pytest.mark.parametrize(
-    ("size", "message"),
-    [(5000, r"too small for 5000 pieces; ask for at most \d+"), (100, r"100 pieces .* ask for at least \d+")],
+    ("content", "notes", "message"),
+    [
+        (b"not a model", None, r"tokenizer\.model: not a SentencePiece model"),
+        (b"IQ== 0\nIg== 0\n", None, r"tokenizer\.model: line 2: rank 0 was given already, in line 1"),
+        (None, "{", r"tokenizer\.json is not JSON"),
+        (None, "[]", r"does not describe a tokenizer"),
+        (None, '{"kind": "words"}', r"kind 'words' is not known here"),
+        (None, '{"kind": "byte pairs"}', r"it says nothing of its 'merges'"),
+        (None, '{"kind": "byte pairs", "merges": [[1]]}', r"tokenizer\.json: "),
+        (None, '{"kind": "byte pairs", "merges": 7}', r"tokenizer\.json: "),
+        (b"IQ== 0\n", "{", r"tokenizer\.json is not JSON"),
+    ],
 )
-def test_an_impossible_vocabulary_names_a_possible_one(size, message):
-    with pytest.raises(ValueError, match=message) as error:
-        PieceTokenizer.train(TEXT, size)
-    possible = int(str(error.value).split()[-1 if size == 100 else -4].strip(","))
-    assert PieceTokenizer.train(TEXT, possible).vocab_size == possible
-
-
-def test_llama2s_own_file_gives_its_own_ids(real):
-    """Golden vectors of facts D1, and the bytes of a stream."""
-    llama2 = PieceTokenizer((real / "llama2-tokenizer.model").read_bytes())
-    assert llama2.vocab_size == 32_000
-    assert llama2.encode("Hello this is a test") == [15043, 445, 338, 263, 1243]
-    assert llama2.encode("<s>") == [529, 29879, 29958]
-    assert llama2.encode("🦙 llama") == [29871, 243, 162, 169, 156, 11148, 3304]
-    assert list(stream_text(llama2, llama2.encode("🦙 llama"))) == ["🦙", " ll", "ama"]
+def test_a_damaged_file_says_so(tmp_path, content, notes, message):
+    if content is not None:
+        (tmp_path / "tokenizer.model").write_bytes(content)
+    if notes is not None:
+        (tmp_path / "tokenizer.json").write_text(notes)
+    with pytest.raises(ValueError, match=message):
+        load_tokenizer(tmp_path)

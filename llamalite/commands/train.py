@@ -32,6 +32,8 @@ class Train:
     """The shape to start from; `llamalite info` lists them."""
     vocab_size: int | Literal["bytes"] = 512
     """Pieces of the SentencePiece tokenizer learnt from the text; 0 or bytes: one token a byte."""
+    tokenizer: str = ""
+    """Instead of learning one: a tokenizer of `llamalite tokenizer`, of another run, or Meta's own file."""
     seq_len: int = 64
     """Context, in tokens."""
     dim: int = 0
@@ -97,7 +99,8 @@ def run(args: Train) -> None:
     fingerprint = runs.sha256("".join(parts))
     check_same_text(args, fingerprint)
     # The tokenizer learns from the first part alone: nothing may know the held-out text.
-    tokenizer = load_tokenizer(args.out) if args.resume else runs.build_tokenizer(parts[0], vocab_size)
+    given = args.out if args.resume else args.tokenizer
+    tokenizer = load_tokenizer(given) if given else runs.build_tokenizer(parts[0], vocab_size)
     cfg = model_config(args, tokenizer.vocab_size)
     data = runs.build_data(*parts, tokenizer, args.seq_len, args.documents)
     record = {"args": {**asdict(args), "out": str(args.out), "resume": False}, "sha256": fingerprint}

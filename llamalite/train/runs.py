@@ -2,7 +2,7 @@
 
 RUN/config.json        the LlamaConfig
 RUN/train.json         every setting of the training, and the text's sha256
-RUN/tokenizer.model    or tokenizer.json
+RUN/tokenizer.model    or tokenizer.json, or both
 RUN/metrics.jsonl      a line a step
 RUN/checkpoints/       step_000200, …
 """
@@ -21,6 +21,7 @@ from llamalite.config import LlamaConfig
 from llamalite.in_torch.llama import Llama, build_table, init_weights
 from llamalite.text.files import write_whole
 from llamalite.text.tokenization.bytes import ByteTokenizer
+from llamalite.text.tokenization.fast import fast
 from llamalite.text.tokenization.pieces import PieceTokenizer
 from llamalite.text.tokenization.tokenizer import Tokenizer, load_tokenizer
 from llamalite.train import checkpoint
@@ -81,7 +82,7 @@ def write_json(path: Path, values: dict[str, Any]) -> None:
 
 def build_tokenizer(text: str, vocab_size: int) -> Tokenizer:
     """SentencePiece with that many pieces, learnt from ``text``; 0 means bytes."""
-    return PieceTokenizer.train(text, vocab_size) if vocab_size else ByteTokenizer()
+    return fast(PieceTokenizer.train(text, vocab_size)) if vocab_size else ByteTokenizer()
 
 
 def build_data(

@@ -7,20 +7,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
+
+from llamalite.text.tokenization.specials import decode_parts, encode_parts
 
 
 class ByteTokenizer:
     FILE = "tokenizer.json"
 
-    vocab_size, bos_id, eos_id, dummy_prefix = 258, 256, 257, False
+    vocab_size, bos_id, eos_id = 258, 256, 257
+    dummy_prefix, decode_errors = False, "replace"
 
-    def encode(self, text: str, bos: bool = False, eos: bool = False) -> list[int]:
-        return [self.bos_id] * bos + list(text.encode()) + [self.eos_id] * eos
+    def __init__(self) -> None:
+        self.special_ids = {"<s>": self.bos_id, "</s>": self.eos_id}
+
+    def encode(
+        self, text: str, bos: bool = False, eos: bool = False, allowed_special: Collection[str] = ()
+    ) -> list[int]:
+        ids = encode_parts(text, self.special_ids, allowed_special, lambda part: list(part.encode()))
+        return [self.bos_id] * bos + ids + [self.eos_id] * eos
 
     def decode(self, ids: Sequence[int]) -> str:
-        return b"".join(map(self.token_bytes, ids)).decode(errors="replace")
+        return "".join(decode_parts(map(self.token_bytes, ids), self.decode_errors))
 
     def token_bytes(self, token: int) -> bytes:
         if not 0 <= token < self.vocab_size:
@@ -29,7 +38,3 @@ class ByteTokenizer:
 
     def save(self, folder: Path) -> None:
         (Path(folder) / self.FILE).write_text(json.dumps({"kind": "bytes"}) + "\n")
-
-    @classmethod
-    def load(cls, folder: Path) -> ByteTokenizer:
-        return cls()

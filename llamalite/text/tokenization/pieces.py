@@ -1,114 +1,151 @@
-"""Llama 1 and 2's kind of tokenizer: SentencePiece BPE, trained on the text at hand.
+"""Llama 1 and 2's tokenizer: SentencePiece BPE with byte fallback (facts D1).
 
-This wraps Google's ``sentencepiece`` library with the options read from Llama 2's own file (facts
-D1). What it leaves out: the algorithm. It is written out, step by step, in a chapter of its own.
+What differs from byte pairs: the symbols that are merged are characters, a space is one of them (▁), a
+vocabulary of pieces takes the place of a list of merges, and only a character that no piece has becomes
+bytes. What it leaves out: other normalisations and kinds of model that SentencePiece has; the reader
+refuses their files.
 """
 
 from __future__ import annotations
 
-import io
+import codecs
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
-from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
+from llamalite.text.tokenization.merging import merge_symbols
+from llamalite.text.tokenization.piece_file import (
+    BYTE,
+    CONTROL,
+    NORMAL,
+    UNKNOWN,
+    USER_DEFINED,
+    Model,
+    read_model,
+    write_model,
+)
+from llamalite.text.tokenization.specials import decode_parts, encode_parts
 
-# Facts D1. Ids: unk 0, bos 1, eos 2, 256 bytes, merged pieces in the order of merging, characters.
-LLAMA_OPTIONS = {
-    "model_type": "bpe",
-    "normalization_rule_name": "identity",
-    "add_dummy_prefix": True,
-    "remove_extra_whitespaces": False,
-    "allow_whitespace_only_pieces": True,
-    "split_digits": True,
-    "byte_fallback": True,
-    "character_coverage": 0.99995,
-    "max_sentencepiece_length": 16,
-    "unk_id": 0,
-    "bos_id": 1,
-    "eos_id": 2,
-    "pad_id": -1,
-}
-SILENT = 2  # log errors only
+SPACE = "▁"  # U+2581, not an underscore
+EACH_BYTE = "llamalite.each_byte"
+
+
+def each_byte(error: UnicodeError) -> tuple[str, int]:
+    """What is wrong in a run of bytes: as many U+FFFD as there are bytes, where Python gives one for all."""
+    assert isinstance(error, UnicodeDecodeError)
+    return "\ufffd" * (error.end - error.start), error.end
 
 
 class PieceTokenizer:
     FILE = "tokenizer.model"
 
-    dummy_prefix = True
+    decode_errors = EACH_BYTE
 
-    def __init__(self, model: bytes):
-        """``model`` is the content of a ``.model`` file."""
-        self.model = model
-        self.pieces = SentencePieceProcessor(model_proto=model)
-        self.vocab_size = self.pieces.vocab_size()
-        self.bos_id, self.eos_id = self.pieces.bos_id(), self.pieces.eos_id()
+    def __init__(self, model: bytes | Model):
+        """``model``: the content of a ``.model`` file, or what ``piece_file.read_model`` makes of it."""
+        self.model = write_model(model) if isinstance(model, Model) else model
+        self.pieces, self.dummy_prefix = read_model(self.model)
+        self.vocab_size = len(self.pieces)
+        self.special_ids = self.of_kind(CONTROL)
+        self.bos_id, self.eos_id = (self.special_ids.get(mark, -1) for mark in ("<s>", "</s>"))
+        self.unk_ids = set(self.of_kind(UNKNOWN).values())
+        self.byte_ids = [i for _, i in sorted(self.of_kind(BYTE).items())]
+        normal, user = self.of_kind(NORMAL), self.of_kind(USER_DEFINED)
+        self.ids = normal | user
+        # The lower, the sooner. A single character has a score, too, but nothing is merged to make it.
+        self.ranks = {text: -self.pieces[i].score for text, i in normal.items() if len(text) > 1}
+        self.joints = {a + b for text in self.ranks for a, b in pairwise(text)}
+        self.user_symbols = re.compile(
+            "|".join(map(re.escape, sorted(user, key=len, reverse=True))) or "(?!)"
+        )
+        codecs.register_error(EACH_BYTE, each_byte)  # the same each time
+
+    def of_kind(self, kind: int) -> dict[str, int]:
+        """Text → id of the pieces of one kind."""
+        return {piece.text: i for i, piece in enumerate(self.pieces) if piece.kind == kind}
 
     @classmethod
-    def train(cls, text: str, vocab_size: int) -> PieceTokenizer:
+    def train(cls, text: str, vocab_size: int, user_symbols: Sequence[str] = ()) -> PieceTokenizer:
         """Learn ``vocab_size`` pieces from ``text``. No piece crosses a line: newline stays a byte."""
-        lines = [line for line in text.split("\n") if line]
-        if not lines:
-            raise ValueError(
-                "tokenizer: the text has no words to learn from; give one with some, or use bytes"
-            )
-        longest = max(len(line.encode()) for line in lines)  # the library would skip longer ones silently
-        out = io.BytesIO()
-        try:
-            SentencePieceTrainer.train(
-                sentence_iterator=iter(lines),
-                model_writer=out,
-                vocab_size=vocab_size,
-                max_sentence_length=longest + 1,
-                minloglevel=SILENT,
-                **LLAMA_OPTIONS,
-            )
-        except RuntimeError as error:
-            raise ValueError(explain(str(error), vocab_size)) from error
-        return cls(out.getvalue())
+        from llamalite.text.tokenization.piece_training import train_pieces
 
-    def encode(self, text: str, bos: bool = False, eos: bool = False) -> list[int]:
-        return [self.bos_id] * bos + self.pieces.encode(text) + [self.eos_id] * eos
+        return cls(train_pieces(text, vocab_size, user_symbols))
+
+    def encode(
+        self, text: str, bos: bool = False, eos: bool = False, allowed_special: Collection[str] = ()
+    ) -> list[int]:
+        """Each stretch between special strings is encoded as a text of its own, dummy prefix and all."""
+        ids = encode_parts(text, self.special_ids, allowed_special, self.encode_ordinary)
+        return [self.bos_id] * bos + ids + [self.eos_id] * eos
+
+    def encode_ordinary(self, text: str) -> list[int]:
+        return self.encode_escaped(SPACE * self.dummy_prefix + text.replace(" ", SPACE))
+
+    def encode_escaped(self, text: str) -> list[int]:
+        """Ids of a text whose spaces are written as ▁ already, and to which nothing is added."""
+        known: dict[str, list[int]] = {}  # the same words come again and again
+        ids: list[int] = []
+        for word in self.words(text):
+            if word not in known:
+                known[word] = self.encode_word(word)
+            ids += known[word]
+        return ids
+
+    def words(self, text: str) -> Iterator[str]:
+        """User symbols, and the stretches between them, cut wherever no piece could reach across.
+
+        Merging never passes a place between two characters that are neighbours in no piece, so what
+        lies on either side can be encoded alone; a place between a letter and ▁ is such a one.
+        """
+        begin = 0
+        for symbol in self.user_symbols.finditer(text):
+            yield from self.cut(text[begin : symbol.start()])
+            yield symbol[0]
+            begin = symbol.end()
+        yield from self.cut(text[begin:])
+
+    def cut(self, text: str) -> Iterator[str]:
+        begin = 0
+        for i, (a, b) in enumerate(pairwise(text), start=1):
+            if a + b not in self.joints:
+                yield text[begin:i]
+                begin = i
+        if text:
+            yield text[begin:]
+
+    def encode_word(self, word: str) -> list[int]:
+        """Merge the word's characters, best score first; a character that no piece has becomes its bytes."""
+        if self.user_symbols.fullmatch(word):
+            return [self.ids[word]]
+        ids: list[int] = []
+        for symbol in merge_symbols(word, self.ranks.get):
+            if symbol in self.ids:
+                ids.append(self.ids[symbol])
+            else:
+                ids += [self.byte_ids[byte] for byte in symbol.encode()]
+        return ids
 
     def decode(self, ids: Sequence[int]) -> str:
-        return self.pieces.decode(list(ids))
+        """The text of ``ids``; a run of byte pieces is read as UTF-8.
+
+        The dummy prefix is taken off: the ▁ of the first piece that is text. A space that comes as a byte
+        is somebody's own, and stays.
+        """
+        text = "".join(decode_parts(map(self.token_bytes, ids), self.decode_errors))
+        first = next((piece for piece in (self.pieces[i] for i in ids) if piece.kind != CONTROL), None)
+        prefixed = first is not None and first.kind in (NORMAL, USER_DEFINED) and first.text[0] == SPACE
+        return text[1:] if prefixed and self.dummy_prefix else text
 
     def token_bytes(self, token: int) -> bytes:
-        piece = self.pieces.id_to_piece(token)
-        if self.pieces.is_byte(token):
-            return bytes([int(piece[3:5], 16)])  # "<0x0A>"
-        if self.pieces.is_control(token):
+        if not 0 <= token < self.vocab_size:
+            raise ValueError(f"token {token} is not one of the {self.vocab_size:,} ids of this tokenizer")
+        text, _, kind = self.pieces[token]
+        if kind == BYTE:
+            return bytes([int(text[3:5], 16)])  # "<0x0A>"
+        if kind == CONTROL:
             return b""
-        return " ⁇ ".encode() if self.pieces.is_unknown(token) else piece.replace("▁", " ").encode()
+        return " ⁇ ".encode() if kind == UNKNOWN else text.replace(SPACE, " ").encode()
 
     def save(self, folder: Path) -> None:
         (Path(folder) / self.FILE).write_bytes(self.model)
-
-    @classmethod
-    def load(cls, folder: Path) -> PieceTokenizer:
-        path = Path(folder) / cls.FILE
-        try:
-            return cls(path.read_bytes())
-        except RuntimeError as error:
-            raise ValueError(
-                f"{path} is not a SentencePiece model, or is damaged; restore it from a copy"
-            ) from error
-
-
-def explain(error: str, vocab_size: int) -> str:
-    """The library's complaint about a vocabulary size, as a sentence with the way out.
-
-    >>> explain("... Vocabulary size too high (900). Please set it to a value <= 305.", 900)
-    'tokenizer: the text is too small for 900 pieces; ask for at most 305, or use bytes'
-    """
-    if most := re.search(r"value <= (\d+)", error):
-        return (
-            f"tokenizer: the text is too small for {vocab_size} pieces; "
-            f"ask for at most {most[1]}, or use bytes"
-        )
-    if least := re.search(r"required_chars\.? \d+ vs (\d+)|smaller than required_chars.*?(\d+)\D*$", error):
-        needed = next(filter(None, least.groups()))
-        return (
-            f"tokenizer: {vocab_size} pieces cannot hold every byte and character; ask for at least {needed}"
-        )
-    return f"tokenizer: sentencepiece could not learn {vocab_size} pieces from this text: {error}"
