@@ -162,7 +162,7 @@ def test_a_rank_file_that_ends_too_soon_after_a_line_is_noticed(real, tmp_path):
 def test_a_folder_without_tokenizer_says_so(tmp_path):
     with pytest.raises(FileNotFoundError, match="holds no tokenizer"):
         load_tokenizer(tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"there is no .*none\.model; name a tokenizer's file"):
+    with pytest.raises(FileNotFoundError, match=r"there is no .*none\.model; give the folder"):
         load_tokenizer(tmp_path / "none.model")
 
 

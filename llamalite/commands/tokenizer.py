@@ -156,10 +156,6 @@ def run(args: Tokenizer) -> None:
 def opened(path: Path, fast: bool = True) -> Any:
     from llamalite.text.tokenization.tokenizer import load_tokenizer
 
-    if not path.exists():
-        raise FileNotFoundError(
-            f"there is no {path}; give the folder of a run or of a tokenizer, or a .model file"
-        )
     return load_tokenizer(path, fast)
 
 

@@ -243,8 +243,8 @@ def draw_cost(
     panels = (
         ("parameters (millions)", np.array(embedding) / 1e6, BLUE),
         ("arithmetic for logits (%)", np.array(share) * 100, VERMILION),
-        ("text (1000 tokens)", np.array(tokens) / 1e3, GREEN),
-        ("KV cache (MiB)", np.array(cache) / 2**20, SKY),
+        ("text (tokens)", np.array(tokens), GREEN),
+        ("KV cache of it (KiB)", np.array(cache) / 2**10, SKY),
     )
     places = range(len(sizes))
     with canvas(title, rows=2, columns=2, width=8.4, height=5.6) as (figure, axes):

@@ -57,7 +57,9 @@ def load_tokenizer(path: str | Path, fast: bool = True) -> Tokenizer:
             )
         model = notes
     if not model.is_file():
-        raise FileNotFoundError(f"there is no {model}; name a tokenizer's file, its folder, or that of a run")
+        raise FileNotFoundError(
+            f"there is no {model}; give the folder of a run or of a tokenizer, or a .model file"
+        )
     try:
         found = open_notes(read_notes(notes)) if model == notes else open_model(model.read_bytes(), notes)
     except KeyError as error:
