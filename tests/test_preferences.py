@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from llamalite.tales.judging import judge
-from llamalite.tales.preferences import DAMAGES, STRENGTHS, preference, strength
+from llamalite.tales.preferences import DAMAGES, MARGINS, STRENGTHS, preference, strength
 from llamalite.tales.tasks import request
 from llamalite.tales.telling import Tales
 from llamalite.tales.world import World
@@ -14,7 +14,7 @@ from llamalite.tales.world import World
 EN = Tales("en", World(64, seed=5))
 
 
-@pytest.mark.parametrize("language", ["en", "ko", "es", "de"])
+@pytest.mark.parametrize("language", ["en", "ko", "es", "de", "code"])
 @pytest.mark.parametrize("name", DAMAGES)
 def test_a_damage_costs(name, language):
     """Against the tale it was done to, as the answer to a request for everything the tale has."""
@@ -52,6 +52,18 @@ def test_the_chosen_answer_is_the_better_one_and_the_strength_is_the_difference(
     assert len(seen) >= 3
 
 
+@pytest.mark.parametrize("language", ["en", "ko", "es", "de"])
+def test_an_answer_is_called_damaged_just_where_it_is_not_perfect(language):
+    """Another mood than nobody asked for would be a damage in name alone."""
+    tales, rng, seen = Tales(language, EN.world), Random(5), Counter()
+    for _ in range(300):
+        pair = preference(tales, rng)
+        for damages, score in zip(pair.damages, (pair.chosen_score, pair.rejected_score), strict=True):
+            assert bool(damages) == (score < 1), damages
+            seen.update(damages)
+    assert set(seen) == set(DAMAGES)
+
+
 def test_noise_turns_as_many_labels_as_it_says():
     rng, n = Random(4), 1000
     wrong = sum(
@@ -64,6 +76,13 @@ def test_strengths_have_their_thresholds():
     for least, words in STRENGTHS:
         assert strength(least) == words
         assert least == 0 or strength(least - 1e-9) != words
+
+
+def test_margins_are_those_of_table_27():
+    words = ("significantly better", "better", "slightly better", "negligibly better")
+    assert [MARGINS["small"][word] for word in words] == [1, 2 / 3, 1 / 3, 0]
+    assert [MARGINS["large"][word] for word in words] == [3, 2, 1, 0]
+    assert all(set(margins) == {word for _, word in STRENGTHS} for margins in MARGINS.values())
 
 
 def test_the_seed_decides():

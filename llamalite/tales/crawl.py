@@ -52,10 +52,12 @@ class Document(NamedTuple):
     """``text`` as it was found, and what is true of it.
 
     number     its place in the crawl, from 0
-    language   what it is written in ("" for gibberish and for menus without a tale)
+    language   what it is written in ("" for gibberish, for menus without a tale, and for a leak that no
+               language of the crawl tells)
     claimed    the language that its page claims
     kind       one of RATES
-    original   the number of the document it copies, or of the held-out text that leaked; -1 for none
+    original   the number of the document it copies, or of the held-out text that leaked; -1 for none.
+               Two leaks of one text may be alike; no other document is what came before it, unless it says so
     edits      words that differ from the original
     personal   what a filter for personal data has to find
     """
@@ -78,31 +80,70 @@ def crawl(
     rates: Mapping[str, float] = RATES,
 ) -> Iterator[Document]:
     """Documents of all kinds. A page claims a language of ``told`` and, unless it lies, is in that one."""
-    kinds = Weighted(list(rates), list(rates.values()))
+    kinds = kinds_at(rates)
     clean: list[Document] = []  # to be copied
+    seen = {essence(text) for text in held_out}  # what none may be by chance: sums and gibberish are short
     for number in range(n_documents):
         kind = str(kinds.draw(rng, {})[0])
         claimed = pick(rng, list(told))
         if kind in ("duplicate", "near duplicate") and not clean:
             kind = "clean"
-        if kind == "leak":
-            found = leak(rng, held_out)._replace(claimed=claimed, language=claimed)
-        elif "duplicate" in kind:
-            found = copy(rng, pick(rng, clean), near=kind != "duplicate")
-        else:
-            found = MAKERS[kind](told, rng, claimed)
+        found = make(kind, told, rng, claimed, held_out, clean)
+        while kind not in ("duplicate", "leak") and essence(found.text) in seen:
+            found = make(kind, told, rng, claimed, held_out, clean)
+        seen.add(essence(found.text))
         found = found._replace(number=number, kind=kind)
         if kind == "clean":
             clean.append(found)
         yield found
 
 
+def make(
+    kind: str,
+    told: Mapping[str, Tales],
+    rng: Random,
+    claimed: str,
+    held_out: Sequence[str],
+    clean: Sequence[Document],
+) -> Document:
+    """One document of that kind, which does not know its number yet."""
+    if kind == "leak":
+        return leak(told, rng, claimed, held_out)
+    if "duplicate" in kind:
+        return copy(rng, pick(rng, clean), near=kind != "duplicate")
+    return MAKERS[kind](told, rng, claimed)
+
+
+def essence(text: str) -> str:
+    """What is left when letters are all small and lines do not count.
+
+    >>> essence("ONCE upon\\n  a time")
+    'once upon a time'
+    """
+    return " ".join(text.casefold().split())
+
+
+def kinds_at(rates: Mapping[str, float]) -> Weighted:
+    """What kind the next document is. Rates are relative; a rate of 0 leaves a kind out.
+
+    >>> kinds_at({"clean": 3, "rude": 0}).options
+    ['clean']
+    """
+    if unknown := sorted(set(rates) - set(RATES)):
+        raise ValueError(f"rates: there is no kind {unknown[0]!r}; there are {', '.join(RATES)}")
+    if min(rates.values(), default=0) < 0 or not any(rates.values()):
+        raise ValueError("rates: none may be below 0, and one must be above; such as clean=0.9, rude=0.1")
+    wanted = {kind: rate for kind, rate in rates.items() if rate}
+    return Weighted(list(wanted), list(wanted.values()))
+
+
 def page(told: Mapping[str, Tales], rng: Random, claimed: str) -> Document:
-    """A tale, one sentence a line."""
+    """A tale, one sentence a line; a block of code keeps its indentation, or it would not run."""
     tales = told[claimed]
     text = tales.tell(rng).text
     lines = [text[s.start : s.end] for s in hear(tales.grammar, text).sentences]
-    return Document("\n".join(lines), 0, claimed, claimed, "")
+    joiner = tales.grammar.joiner if "\n" in tales.grammar.joiner else "\n"
+    return Document(joiner.join(lines), 0, claimed, claimed, "")
 
 
 def boilerplate(told: Mapping[str, Tales], rng: Random, claimed: str) -> Document:
@@ -124,12 +165,19 @@ def gibberish(told: Mapping[str, Tales], rng: Random, claimed: str) -> Document:
 
 
 def wrong_language(told: Mapping[str, Tales], rng: Random, claimed: str) -> Document:
-    others = [name for name in told if name != claimed]
+    """A page in other words than it claims. Sums are no lie on a page in English, whose words they use."""
+    others = [name for name in told if tongue(told[name]) != tongue(told[claimed])]
     if not others:
         raise ValueError(
-            "a wrong language needs a second one; give two or more, or no 'wrong language' in rates"
+            f"a wrong language needs a second one, with other words than {claimed!r} has; give one, "
+            "or no 'wrong language' in rates"
         )
     return page(told, rng, pick(rng, others))._replace(claimed=claimed)
+
+
+def tongue(tales: Tales) -> str:
+    """The language whose words these tales use: "en" for sums and for Python."""
+    return tales.grammar.language.header.get("words", tales.language)
 
 
 def rude(told: Mapping[str, Tales], rng: Random, claimed: str) -> Document:
@@ -159,26 +207,27 @@ def personal(told: Mapping[str, Tales], rng: Random, claimed: str) -> Document:
     return found._replace(text=text, personal=tuple(spans))
 
 
-def leak(rng: Random, held_out: Sequence[str]) -> Document:
+def leak(told: Mapping[str, Tales], rng: Random, claimed: str, held_out: Sequence[str]) -> Document:
     """A text that models will be tested on: word for word, in other lines, or in capitals."""
     if not held_out:
         raise ValueError("a leak needs held-out texts; give some, or no 'leak' in rates")
     number = int(rng.random() * len(held_out))
     text = held_out[number]
+    language = next((name for name, tales in told.items() if not hear(tales.grammar, text).problem), "")
     disguise = int(rng.random() * 3)
     if disguise == 1:
         words = text.split()
         text = "\n".join(" ".join(words[i : i + 9]) for i in range(0, len(words), 9))
     elif disguise == 2:
         text = text.upper()
-    return Document(text, 0, "", "", "", original=number)
+    return Document(text, 0, language, language or claimed, "", original=number)
 
 
 def copy(rng: Random, original: Document, near: bool) -> Document:
     """The same again; ``near``, with one to five of its words changed for others of its own."""
     lines = [line.split(" ") for line in original.text.split("\n")]
-    places = [(i, j) for i, line in enumerate(lines) for j in range(len(line))]
-    words = sorted({word for line in lines for word in line})
+    places = [(i, j) for i, line in enumerate(lines) for j, word in enumerate(line) if word]  # no indentation
+    words = sorted({word for line in lines for word in line if word})
     edits = 0
     for _ in range(1 + int(rng.random() * 5) if near else 0):
         i, j = places.pop(int(rng.random() * len(places)))

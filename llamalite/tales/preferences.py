@@ -26,6 +26,12 @@ STRENGTHS = (
     (0.0, "negligibly better"),
 )
 
+# What a reward model has to keep between two answers of that strength (Llama 2, Table 27).
+MARGINS = {
+    "small": dict(zip((words for _, words in STRENGTHS), (1, 2 / 3, 1 / 3, 0), strict=True)),
+    "large": dict(zip((words for _, words in STRENGTHS), (3, 2, 1, 0), strict=True)),
+}
+
 
 class Preference(NamedTuple):
     """``damages`` are those of chosen and of rejected; scores are the oracle's, whatever was labelled."""
@@ -132,7 +138,8 @@ def damaged(tales: Tales, asked: dict[str, Value], rng: Random) -> tuple[str, tu
     tale = tales.tell(rng, asked)
     if rng.random() < 0.5:
         return tale.text, ()
-    name = pick(rng, list(DAMAGES))
+    # Where no mood was asked for, another one is as good.
+    name = pick(rng, [name for name in DAMAGES if name != "other_mood" or "mood" in asked])
     return DAMAGES[name](tales, tale, rng), (name,)
 
 

@@ -7,13 +7,15 @@ answers (``preferences``) and documents that are not clean (``crawl``).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from random import Random
 from typing import NamedTuple
 
+from llamalite.tales.grammar import Phrase, either, variants
 from llamalite.tales.judging import judge
 from llamalite.tales.parsing import NotATale, hear
-from llamalite.tales.plot import Value
+from llamalite.tales.plot import Value, Weighted
 from llamalite.tales.telling import Tale, Tales
 from llamalite.tales.world import pick
 
@@ -21,11 +23,13 @@ from llamalite.tales.world import pick
 LABELS = {
     "hero": "PERSON", "friend": "PERSON", "species": "KIND", "friend_species": "KIND", "craft": "CRAFT",
     "home": "PLACE", "place": "PLACE", "thing": "THING", "count": "NUMBER", "treat": "FOOD",
+    "a": "NUMBER", "b": "NUMBER", "total": "NUMBER",
 }  # fmt: skip
 
 LABEL_STEP = {"mood": "ending", "topic": "obstacle"}  # the sentence that decides each label
 FACT_QUESTIONS = ("species", "home", "craft", "treat", "friend")
 TALE_QUESTIONS = ("thing", "count", "place", "helper", "mood")
+SECTIONS = ("species", "home", "craft", "treat", "thing", "count", "place", "mood")  # what an answer can say
 WISHES = ("thing", "place", "mood")  # what a request may ask for, besides its hero
 
 
@@ -81,7 +85,11 @@ class Tagged(NamedTuple):
 
 
 def tagging(tales: Tales, rng: Random) -> Tagged:
-    """A tale and every entity in it."""
+    """A tale and every entity in it.
+
+    THING is what is carried. What a helper uses is scenery, by whatever name: the lantern, the rope, and
+    "a path of flat stones" even where the hero carries stones.
+    """
     tale = tales.tell(rng)
     return Tagged(
         tale.text, tuple(Entity(s.start, s.end, LABELS[s.name]) for s in tale.spans if s.name in LABELS)
@@ -129,8 +137,15 @@ def tale_question(tales: Tales, rng: Random, about: str | None = None) -> Questi
 
 
 def ask(tales: Tales, rng: Random, about: str, plot: Mapping[str, Value]) -> Question:
-    question, answer = pick(rng, tales.grammar.wordings(f"ask {about}"))
+    question, answer = wording(tales, rng, f"ask {about}")
     return Question("", tales.say(question, dict(plot)), tales.say(answer, dict(plot)), about)
+
+
+def wording(tales: Tales, rng: Random, section: str) -> tuple[Phrase, ...]:
+    """One of a section's phrasings, drawn in proportion to its weight."""
+    wordings = tales.grammar.wordings(section)
+    weights = [phrasing.weight for phrasing in tales.grammar.language.phrasings[section]]
+    return wordings[int(Weighted(range(len(wordings)), weights).draw(rng, {})[0])]
 
 
 def is_right(asked: Question, answer: str) -> bool:
@@ -140,6 +155,43 @@ def is_right(asked: Question, answer: str) -> bool:
     True
     """
     return answer.strip().removesuffix(".") == asked.answer.removesuffix(".")
+
+
+def answers(tales: Tales, asked: Question, answer: str) -> bool:
+    """Whether ``answer`` states what was asked, in whatever words, and nothing against it.
+
+    "six", "There were 6 shells." and "six shells" are alike; "six or seven" and "six keys" are wrong.
+    Only the words of the language's file are known, and no grammar: "not" is not heard, nor who helped
+    whom; a Korean "네" is four even where it means yes, "se llama" is a llama. It is for short answers.
+    """
+    said, known, true = (mentions(tales, text) for text in (answer, asked.question, asked.answer))
+    about = "name" if asked.about in ("friend", "helper") else asked.about
+    possible = {section: true[section] | known[section] for section in true}
+    if any(possible[section] and said[section] - possible[section] for section in said):
+        return False
+    return said[about] - known[about] == true[about] - known[about] != set()
+
+
+def mentions(tales: Tales, text: str) -> dict[str, set[str]]:
+    """What ``text`` names: section → keys of the world, and "name" → names, in small letters.
+
+    The longest words win, so that nobody hears a baker in "behind the baker's oven". A form that several
+    keys share ("개" counts shells and keys) says nothing.
+    """
+    meant: dict[str, set[tuple[str, str]]] = {}
+    for section in SECTIONS:
+        for key, forms in tales.grammar.language.words.get(section, {}).items():
+            for form in (variant for written in forms.values() for variant in variants(written)):
+                meant.setdefault(form.casefold(), set()).add((section, key))
+    name = "".join(either(syllable.casefold() for syllable in row) for row in tales.grammar.syllables())
+    # A particle may follow a Korean word without a space.
+    heard = re.finditer(rf"(?<!\w)(?:({name})|{either(meant)})(?![^\W가-힣])", text.casefold())
+    found: dict[str, set[str]] = {section: set() for section in ("name", *SECTIONS)}
+    for match in heard:
+        meanings = {("name", match[0])} if match[1] else meant[match[0]]
+        for section, key in meanings if len(meanings) == 1 else ():
+            found[section].add(key)
+    return found
 
 
 class Request(NamedTuple):
@@ -153,17 +205,17 @@ class Request(NamedTuple):
 def request(tales: Tales, rng: Random) -> Request:
     """ "Tell a tale about Mira with three keys that ends sadly.", and such a tale."""
     wishes = [wish for wish in WISHES if rng.random() < 0.5]
+    wanted = {"request", *(f"request {wish}" for wish in wishes)}
+    sections = [name for name in tales.grammar.language.phrasings if name in wanted]  # a language's order
+    if missing := sorted(wanted - set(sections)):
+        raise tales.grammar.language.error(1, f"there is no [{missing[0]}] in this language; add the section")
     tale = tales.tell(rng)
     names = [
         "hero",
         *(name for wish in wishes for name in (("count", "thing") if wish == "thing" else (wish,))),
     ]
     asked = {name: tale.plot[name] for name in names}
-    wanted = {"request", *(f"request {wish}" for wish in wishes)}
-    sections = [
-        section for section in tales.grammar.language.phrasings if section in wanted
-    ]  # a language's order
-    words = [tales.say(pick(rng, tales.grammar.wordings(section))[0], tale.plot) for section in sections]
+    words = [tales.say(wording(tales, rng, section)[0], tale.plot) for section in sections]
     return Request(" ".join(words) + ".", asked, tales.tell(rng, asked).text)
 
 
