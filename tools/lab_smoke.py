@@ -41,7 +41,7 @@ RUN_ALL = """async () => {
   };
 }"""
 OPENED = "window.jupyterapp?.shell?.currentWidget?.sessionContext"
-PICTURE = ".jupyter-widgets img"
+PICTURE = ".jupyter-widgets:has(> .widget-hbox .noUi-handle) img"  # the one that the first slider moves
 READOUT = ".widget-readout"
 
 

@@ -141,8 +141,8 @@ class RankedTokenizer:
         return ids
 
     def encode_word(self, word: bytes) -> list[int]:
-        """A word that is a token is that token, also where merging would not get there: 588 of Llama 3's
-        cannot be made of two that are tokens themselves (facts D3)."""
+        """A word that is a token is that token, also where merging would not get there, as with 588 of
+        Llama 3's : both halves are tokens, but another merge of lower rank comes between."""
         if word in self.ranks:
             return [self.ranks[word]]
         single = [bytes([byte]) for byte in word]

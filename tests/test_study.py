@@ -1,0 +1,112 @@
+"""The studies that ship: their helpers are right, and what is stored is what their settings give."""
+
+import doctest
+import json
+from dataclasses import asdict
+from math import isclose
+from statistics import fmean
+
+import pytest
+import study_budget
+import study_digits
+import study_vocabulary
+from study_budget import steps_within, train_flops
+from torch.nn import functional as F
+
+from llamalite.text.corpus import DATA
+
+STUDIES = {"vocabulary": study_vocabulary, "digits": study_digits}
+STORED = {
+    name: json.loads((DATA / "studies" / f"{name}.json").read_text(encoding="utf-8")) for name in STUDIES
+}
+ROUNDED = 1e-5  # a record keeps six digits
+
+
+@pytest.mark.parametrize("tool", [study_budget, study_digits, study_vocabulary], ids=lambda m: m.__name__)
+def test_the_examples_in_the_docstrings_hold(tool):
+    assert doctest.testmod(tool).failed == 0
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_record_was_made_with_the_settings_that_the_tool_has(name):
+    assert STORED[name]["settings"] == json.loads(json.dumps(asdict(STUDIES[name].Plan())))
+
+
+# --- vocabulary --------------------------------------------------------------------------------------
+
+ROWS = {row["vocab_size"]: row for row in STORED["vocabulary"]["vocabularies"]}
+
+
+def test_a_stored_vocabulary_can_be_learnt_again():
+    row, corpus = ROWS[1024], study_vocabulary.Corpus(study_vocabulary.Plan())
+    tokenizer = study_vocabulary.learnt(corpus, row["vocab_size"])
+    again = study_budget.rounded(study_vocabulary.counted(corpus, tokenizer))
+    assert again == {name: row[name] for name in again}
+
+
+@pytest.mark.parametrize("size", ROWS)
+def test_every_vocabulary_has_spent_the_same(size):
+    plan, row = study_vocabulary.Plan(), ROWS[size]
+    cfg = study_vocabulary.shape(plan, size, row["seq_len"])
+    step = plan.batch_size * row["seq_len"] * train_flops(cfg, row["seq_len"])
+    assert [spent["budget"] for spent in row["trained"]] == list(plan.budgets)
+    for spent in row["trained"]:
+        assert spent["steps"] == steps_within(spent["budget"], cfg, plan.batch_size, row["seq_len"])
+        assert spent["budget"] - step < spent["train_flops"] <= spent["budget"]
+        assert spent["train_bytes"] < plan.train_bytes  # less than once through the text
+
+
+@pytest.mark.parametrize("size", ROWS)
+def test_no_run_is_under_the_floor_and_the_means_are_those_of_the_runs(size):
+    floor = STORED["vocabulary"]["floor"]
+    for spent in ROWS[size]["trained"]:
+        assert [run["seed"] for run in spent["runs"]] == list(study_vocabulary.Plan().seeds)
+        for name, bits in spent["bits_per_byte"].items():
+            found = [run["bits_per_byte"][name] for run in spent["runs"]]
+            assert isclose(fmean(found), bits["mean"], rel_tol=ROUNDED)
+            assert min(found) > floor[name]["bits_per_byte"]
+
+
+# --- digits ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", study_digits.WAYS)
+def test_a_sum_is_written_whole_and_marked_right_only_if_all_of_it_is(name):
+    """Against a model that knows every answer, and one that gets the last digit of one sum wrong."""
+    way, pairs = study_digits.WAYS[name], [(512, 849), (100, 101), (999, 999), (250, 749)]
+    for a, b in pairs:
+        given, said = study_digits.spell((a, b), way)
+        result = "".join(said)[:-1]
+        assert "".join(given) == f"{a} + {b} = "
+        assert int(result[::-1] if "reversed" in name else result) == a + b
+    asked = study_digits.exam(pairs, way, 16)
+    logits = 50 * F.one_hot(asked.targets.clamp(min=0), len(study_digits.ids_of(way))).float()
+    known = study_digits.marks(lambda x: logits, asked)
+    assert known["exact"] == 1 and known["bits_per_result"] < 1e-6
+    last = int((asked.targets[1] > 0).nonzero()[-1])
+    logits[1, last] = logits[1, last].roll(1)
+    wrong = study_digits.marks(lambda x: logits, asked)
+    assert wrong["exact"] == 0.75 and wrong["exact_4_digits"] == 1 and wrong["exact_3_digits"] == 0.5
+
+
+def test_a_window_of_sums_is_one_sum_from_the_end_of_a_line_on():
+    way = study_digits.WAYS["groups"]
+    data = study_digits.stream([(512, 849), (100, 101), (250, 750)], way, 7)
+    names = {i: token for token, i in study_digits.ids_of(way).items()}
+    windows = [[names[int(i)] for i in data.train[at : at + 8]] for at in data.starts]
+    assert windows == [
+        ["\n", "512", " + ", "849", " = ", "136", "1", "\n"],
+        ["\n", "100", " + ", "101", " = ", "201", "\n", "250"],
+        ["\n", "250", " + ", "750", " = ", "100", "0", "\n"],
+    ]
+
+
+@pytest.mark.parametrize("row", STORED["digits"]["ways"], ids=lambda row: row["name"])
+def test_every_way_of_writing_has_spent_the_same_and_its_means_are_those_of_its_runs(row):
+    plan = study_digits.Plan()
+    step = plan.batch_size * row["flops_per_sum"]
+    assert plan.budget - step < row["train_flops"] == row["steps"] * step <= plan.budget
+    ends = [run["curve"][-1] for run in row["runs"]]
+    assert [run["seed"] for run in row["runs"]] == list(plan.seeds)
+    assert {end["sums"] for end in ends} == {row["sums"]}
+    assert isclose(fmean(end["exact"] for end in ends), row["exact"]["mean"], abs_tol=ROUNDED)
