@@ -128,12 +128,8 @@ MUTANTS = [
     Mutant(
         "two begin tokens",
         "text/tokenization/specials.py",
-        """    for part in split_specials(repair(text), special_ids, allowed):
-        if isinstance(part, int):
-            ids.append(part)""",
-        """    for part in split_specials(repair(text), special_ids, allowed):
-        if isinstance(part, int):
-            ids += [part] * 2""",
+        "ids += [part] if isinstance(part, int)",
+        "ids += [part, part] if isinstance(part, int)",
         "tests/test_ranked.py::test_a_dialogue_has_one_beginning",
     ),
     Mutant(

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from llamalite.text.tokenization.specials import decode_parts, encode_parts
+from llamalite.text.tokenization.specials import SpecialsApart
 
 Pair = tuple[int, int]
 
@@ -65,7 +65,7 @@ def learn_merges(ids: Sequence[int], n: int, first: int = 256) -> list[Pair]:
     return merges
 
 
-class BytePairTokenizer:
+class BytePairTokenizer(SpecialsApart):
     """``merges[i]`` makes id 256 + i; begin and end of a text come after the last of them."""
 
     FILE = "tokenizer.json"
@@ -89,25 +89,15 @@ class BytePairTokenizer:
             raise ValueError(f"tokenizer: {vocab_size} ids cannot hold every byte; ask for at least 258")
         return cls(learn_merges(text.encode(), vocab_size - 258))
 
-    def encode(
-        self, text: str, bos: bool = False, eos: bool = False, allowed_special: Collection[str] = ()
-    ) -> list[int]:
-        """The oldest merge first, everywhere; what was learnt first was the most frequent."""
-        ids = encode_parts(text, self.special_ids, allowed_special, self.encode_ordinary)
-        return [self.bos_id] * bos + ids + [self.eos_id] * eos
-
     def encode_ordinary(self, text: str) -> list[int]:
+        """The oldest merge first, everywhere; what was learnt first was the most frequent."""
         ids = list(text.encode())
         for new, pair in enumerate(self.merges, start=256):
             ids = merge(ids, pair, new)
         return ids
 
-    def decode(self, ids: Sequence[int]) -> str:
-        return "".join(decode_parts(map(self.token_bytes, ids), self.decode_errors))
-
     def token_bytes(self, token: int) -> bytes:
-        if not 0 <= token < self.vocab_size:
-            raise ValueError(f"token {token} is not one of the {self.vocab_size} ids of this tokenizer")
+        self.check_token(token)
         return self.tokens[token] if token < self.bos_id else b""
 
     def save(self, folder: Path) -> None:

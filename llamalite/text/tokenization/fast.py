@@ -6,7 +6,7 @@ takes over; so every text has the same ids whoever encodes it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -17,7 +17,7 @@ from llamalite.text.tokenization.patterns import classes, is_portable
 from llamalite.text.tokenization.piece_file import USER_DEFINED, write_fields
 from llamalite.text.tokenization.pieces import SPACE, PieceTokenizer
 from llamalite.text.tokenization.ranked import LLAMA3_PATTERN, RankedTokenizer
-from llamalite.text.tokenization.specials import encode_parts
+from llamalite.text.tokenization.specials import SpecialsApart
 from llamalite.text.tokenization.tokenizer import Tokenizer
 
 # tiktoken's pattern matcher remembers a million places to come back to, one a white space in \s+(?!\S),
@@ -44,7 +44,7 @@ def fast(tokenizer: Tokenizer) -> Tokenizer:
     return tokenizer
 
 
-class Twin:
+class Twin(SpecialsApart):
     """What the two have in common: ``plain``, one of our own tokenizers, that does all but the encoding."""
 
     def __init__(self, plain: PieceTokenizer | RankedTokenizer):
@@ -52,15 +52,6 @@ class Twin:
         self.vocab_size, self.bos_id, self.eos_id = plain.vocab_size, plain.bos_id, plain.eos_id
         self.special_ids, self.dummy_prefix = plain.special_ids, plain.dummy_prefix
         self.decode_errors = plain.decode_errors
-
-    def encode(
-        self, text: str, bos: bool = False, eos: bool = False, allowed_special: Collection[str] = ()
-    ) -> list[int]:
-        ids = encode_parts(text, self.special_ids, allowed_special, self.encode_ordinary)
-        return [self.bos_id] * bos + ids + [self.eos_id] * eos
-
-    def encode_ordinary(self, text: str) -> list[int]:
-        raise NotImplementedError
 
     def decode(self, ids: Sequence[int]) -> str:
         return self.plain.decode(ids)

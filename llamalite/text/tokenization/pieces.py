@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from llamalite.text.tokenization.piece_file import (
     read_model,
     write_model,
 )
-from llamalite.text.tokenization.specials import decode_parts, encode_parts
+from llamalite.text.tokenization.specials import SpecialsApart
 
 SPACE = "▁"  # U+2581, not an underscore
 EACH_BYTE = "llamalite.each_byte"
@@ -37,7 +37,7 @@ def each_byte(error: UnicodeError) -> tuple[str, int]:
     return "\ufffd" * (error.end - error.start), error.end
 
 
-class PieceTokenizer:
+class PieceTokenizer(SpecialsApart):
     FILE = "tokenizer.model"
 
     decode_errors = EACH_BYTE
@@ -71,13 +71,6 @@ class PieceTokenizer:
         from llamalite.text.tokenization.piece_training import train_pieces
 
         return cls(train_pieces(text, vocab_size, user_symbols))
-
-    def encode(
-        self, text: str, bos: bool = False, eos: bool = False, allowed_special: Collection[str] = ()
-    ) -> list[int]:
-        """Each stretch between special strings is encoded as a text of its own, dummy prefix and all."""
-        ids = encode_parts(text, self.special_ids, allowed_special, self.encode_ordinary)
-        return [self.bos_id] * bos + ids + [self.eos_id] * eos
 
     def encode_ordinary(self, text: str) -> list[int]:
         return self.encode_escaped(SPACE * self.dummy_prefix + text.replace(" ", SPACE))
@@ -132,14 +125,13 @@ class PieceTokenizer:
         The dummy prefix is taken off: the ▁ of the first piece that is text. A space that comes as a byte
         is somebody's own, and stays.
         """
-        text = "".join(decode_parts(map(self.token_bytes, ids), self.decode_errors))
+        text = super().decode(ids)
         first = next((piece for piece in (self.pieces[i] for i in ids) if piece.kind != CONTROL), None)
         prefixed = first is not None and first.kind in (NORMAL, USER_DEFINED) and first.text[0] == SPACE
         return text[1:] if prefixed and self.dummy_prefix else text
 
     def token_bytes(self, token: int) -> bytes:
-        if not 0 <= token < self.vocab_size:
-            raise ValueError(f"token {token} is not one of the {self.vocab_size:,} ids of this tokenizer")
+        self.check_token(token)
         text, _, kind = self.pieces[token]
         if kind == BYTE:
             return bytes([int(text[3:5], 16)])  # "<0x0A>"

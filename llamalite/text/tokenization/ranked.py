@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import regex
@@ -20,7 +20,7 @@ import regex
 from llamalite.text.tokenization.learning import learn
 from llamalite.text.tokenization.merging import merge_symbols
 from llamalite.text.tokenization.rank_file import write_ranks
-from llamalite.text.tokenization.specials import decode_parts, encode_parts
+from llamalite.text.tokenization.specials import SpecialsApart
 
 # Contractions; letters with at most one other character in front; up to three digits; other characters
 # with at most one space in front; spaces up to the last, which belongs to the word behind it.
@@ -75,7 +75,7 @@ def split_words(words: regex.Pattern[str], text: str) -> list[str]:
     return found
 
 
-class RankedTokenizer:
+class RankedTokenizer(SpecialsApart):
     """``tokens`` in the order of their ranks; ``special_tokens`` after them, begin and end of text first."""
 
     FILE, NOTES = "tokenizer.model", "tokenizer.json"
@@ -125,12 +125,6 @@ class RankedTokenizer:
             )
         return cls(tokens, pattern, special_tokens)
 
-    def encode(
-        self, text: str, bos: bool = False, eos: bool = False, allowed_special: Collection[str] = ()
-    ) -> list[int]:
-        ids = encode_parts(text, self.special_ids, allowed_special, self.encode_ordinary)
-        return [self.bos_id] * bos + ids + [self.eos_id] * eos
-
     def encode_ordinary(self, text: str) -> list[int]:
         known: dict[str, list[int]] = {}  # the same words come again and again
         ids: list[int] = []
@@ -148,12 +142,8 @@ class RankedTokenizer:
         single = [bytes([byte]) for byte in word]
         return [self.ranks[token] for token in merge_symbols(single, self.ranks.get)]
 
-    def decode(self, ids: Sequence[int]) -> str:
-        return "".join(decode_parts(map(self.token_bytes, ids), self.decode_errors))
-
     def token_bytes(self, token: int) -> bytes:
-        if not 0 <= token < self.vocab_size:
-            raise ValueError(f"token {token} is not one of the {self.vocab_size:,} ids of this tokenizer")
+        self.check_token(token)
         return self.tokens[token] if token < self.bos_id else b""
 
     def save(self, folder: Path) -> None:

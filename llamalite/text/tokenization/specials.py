@@ -9,25 +9,41 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 ALL = "all"  # allowed_special="all": every special string of the tokenizer
 
 
-def encode_parts(
-    text: str,
-    special_ids: Mapping[str, int],
-    allowed: Collection[str],
-    encode_ordinary: Callable[[str], list[int]],
-) -> list[int]:
-    """Ids of a text: those of the allowed special strings, and of what stands between them."""
-    ids: list[int] = []
-    for part in split_specials(repair(text), special_ids, allowed):
-        if isinstance(part, int):
-            ids.append(part)
-        else:
-            ids += encode_ordinary(part)
-    return ids
+class SpecialsApart:
+    """What all tokenizers share: special tokens are dealt with here, and the rest is ordinary text."""
+
+    vocab_size: int
+    bos_id: int
+    eos_id: int
+    special_ids: Mapping[str, int]
+    decode_errors: str
+
+    def encode_ordinary(self, text: str) -> list[int]:
+        raise NotImplementedError  # each tokenizer's own
+
+    def token_bytes(self, token: int) -> bytes:
+        raise NotImplementedError
+
+    def encode(
+        self, text: str, bos: bool = False, eos: bool = False, allowed_special: Collection[str] = ()
+    ) -> list[int]:
+        """Each stretch between two special tokens is encoded as a text of its own."""
+        ids = [self.bos_id] * bos
+        for part in split_specials(repair(text), self.special_ids, allowed_special):
+            ids += [part] if isinstance(part, int) else self.encode_ordinary(part)
+        return ids + [self.eos_id] * eos
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return "".join(decode_parts(map(self.token_bytes, ids), self.decode_errors))
+
+    def check_token(self, token: int) -> None:
+        if not 0 <= token < self.vocab_size:
+            raise ValueError(f"token {token} is not one of the {self.vocab_size:,} ids of this tokenizer")
 
 
 def split_specials(
