@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import codecs
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 ALL = "all"  # allowed_special="all": every special string of the tokenizer
 
 
-class SpecialsApart:
+class SpecialsApart(ABC):
     """What all tokenizers share: special tokens are dealt with here, and the rest is ordinary text."""
 
     vocab_size: int
@@ -23,11 +24,13 @@ class SpecialsApart:
     special_ids: Mapping[str, int]
     decode_errors: str
 
+    @abstractmethod
     def encode_ordinary(self, text: str) -> list[int]:
-        raise NotImplementedError  # each tokenizer's own
+        """Ids of a text in which nothing is special."""
 
+    @abstractmethod
     def token_bytes(self, token: int) -> bytes:
-        raise NotImplementedError
+        """What one id stands for; nothing, if it is special."""
 
     def encode(
         self, text: str, bos: bool = False, eos: bool = False, allowed_special: Collection[str] = ()
