@@ -12,8 +12,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from llamalite.config import RopeScaling
+from llamalite.figures import attention, language_model, rope, tokenization
 from llamalite.figures import explore as explore_module
-from llamalite.figures import language_model, rope, tokenization
 from llamalite.figures.explore import explore
 from llamalite.figures.style import CYCLE, STYLE, canvas
 from llamalite.in_numpy.rope import pair_order, rope_frequencies
@@ -27,7 +27,12 @@ NATS = {"first": 2.1, "again": 0.5}
 SIZES = (512, 1024, 32_000)
 MIXED = ["<s>", "▁안녕", " $x$\t", b"\xec\x95", "<0xEC>", "🦙", "\u0301", "", "\x00", " " * 60, "가" * 99]
 STEPS = tokenization.merge_steps("▁low", {"lo": 0, "▁low": 2, "low": 1}.get)
+LOOKS = np.tri(60) / np.arange(1, 61)[:, None] * np.ones((2, 3, 1, 1))  # (L, N, T, T)
 DRAWINGS = {
+    "weights": lambda: attention.draw_weights(LOOKS[0, 0, :3, :3], ["a", "$", "c"], "One head"),
+    "heads": lambda: attention.draw_heads(LOOKS),
+    "look": lambda: attention.draw_look(LOOKS[0], TALE, 50, "From here"),
+    "costs": lambda: attention.draw_costs([128, 256], {"a": np.array([1, 4.0])}, np.array([1e6, 4e6])),
     "clock hands": rope.draw_clock_hands,
     "wavelengths": rope.draw_wavelengths,
     "no scaling": lambda: rope.draw_wavelengths(64, (100.0,), None, 2048),
@@ -52,6 +57,7 @@ DRAWINGS = {
     "growth": lambda: tokenization.draw_growth({"tied": (10**9, 0, 10**10), "8B": (10**9, 10**9, 10**10)}),
 }
 EXPLORATIONS = {name: getattr(rope, name) for name in dir(rope) if name.startswith("explore_")} | {
+    "heads": lambda: attention.explore_heads(LOOKS, TALE, 3),
     "context length": lambda: language_model.explore_context_length(
         CURVES, 0.08, TALE, np.ones((2, len(TALE)))
     ),
