@@ -84,6 +84,13 @@ MUTANTS = [
         "tests/test_attention.py::test_a_later_key_never_changes_an_earlier_query",
     ),
     Mutant(
+        "softmax over the wrong axis",
+        "in_numpy/attention.py",
+        "return weights / weights.sum(axis=-1, keepdims=True)",
+        "return weights / weights.sum(axis=-2, keepdims=True)",
+        "tests/test_attention.py::test_without_a_mask_everyone_is_seen",
+    ),
+    Mutant(
         "heads merged without a transpose",
         "in_torch/attention.py",
         "return out.transpose(-3, -2)",
