@@ -107,3 +107,55 @@ def test_a_full_cache_says_so(half):
     new = np.ones((1, 3, 1, 2)) if half is in_numpy else torch.ones(1, 3, 1, 2)
     with pytest.raises(ValueError, match="it holds 2 positions, 3 are needed; build it longer"):
         cache.update(0, new, new)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    T=st.integers(1, 5),
+    extra=st.integers(0, 3),
+    scale=st.sampled_from([1.0, 30.0]),
+    seed=st.integers(0, 10**6),
+)
+def test_equal_values_come_back_whatever_the_scores(T, extra, scale, seed):
+    """Weights are shares: they sum to one in every row, also where a mask has taken most of it."""
+    q, k, v = qkv(T=T, S=T + extra, seed=seed)
+    alike = np.broadcast_to(v[:, :1], v.shape)  # every key says what the first one says
+    expected = np.repeat(np.broadcast_to(v[:, :1], (2, T, 2, 2)), 2, axis=2)
+    np.testing.assert_allclose(in_numpy.attention(scale * q, k, alike, causal=True)[0], expected)
+    ours = in_torch.attention(*(torch.tensor(x.copy()) for x in (scale * q, k, alike)), causal=True)
+    np.testing.assert_allclose(ours.numpy(), expected)
+
+
+@settings(max_examples=25, deadline=None)
+@given(order=st.permutations(range(5)), seed=st.integers(0, 10**6))
+def test_without_a_mask_keys_have_no_order(order, seed):
+    q, k, v = qkv(T=3, S=5, seed=seed)
+    out = in_numpy.attention(q, k, v)[0]
+    np.testing.assert_allclose(
+        in_numpy.attention(q, k[:, order], v[:, order])[0], out, rtol=1e-10, atol=1e-12
+    )
+
+
+@pytest.mark.parametrize("half", [in_numpy, in_torch], ids=["numpy", "torch"])
+def test_scores_in_the_thousands_are_no_overflow(half):
+    """The largest score takes all: e^1000 is never computed."""
+    q, k, v = qkv(T=1, S=4, N=2, K=2, seed=3)
+    args = (1e5 * q, k, v)
+    out = half.attention(*(args if half is in_numpy else map(torch.tensor, args)))
+    out = out[0] if half is in_numpy else out.numpy()
+    best = np.einsum("bnh,bsnh->bsn", q[:, 0], k).argmax(1)  # (B, N)
+    np.testing.assert_allclose(out[:, 0], np.take_along_axis(v, best[:, None, :, None], 1)[:, 0])
+
+
+def test_the_gradient_of_a_row_of_scores_sums_to_nothing():
+    """One number added to all scores of a query changes no weight: with keys that differ by no more than
+    that, q has no gradient at all."""
+    q, k, v = qkv()
+    _, saved = in_numpy.attention(q, np.broadcast_to(k[:, :1], k.shape), v, causal=True)
+    dq, _, _ = in_numpy.attention_backward(np.random.default_rng(1).standard_normal(q.shape), saved)
+    np.testing.assert_allclose(dq, 0, atol=1e-14)
+
+
+def test_the_softmax_is_torchs_own():
+    scores = np.random.default_rng(4).standard_normal((3, 2, 5)) * 50
+    np.testing.assert_allclose(in_numpy.softmax(scores), torch.tensor(scores).softmax(-1).numpy(), rtol=1e-12)

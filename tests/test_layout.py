@@ -23,9 +23,11 @@ SHARED = {
     "config", "cli", "__main__",  # the package's front door
     "train", "generate", "info", "fetch",  # one a command
     "linear", "cross_entropy", "adamw",  # small pieces that several chapters teach
+    "layernorm", "alternatives", "beam_search",  # what Llama is compared with
     "corpus", "files", "bytes", "pieces", "tokenizer",  # text in, ids out
     "sources", "remote", "documents",  # texts that others keep: where, how to ask for them, what is in them
-    "batches", "schedule", "checkpoint", "device", "metrics", "interruption", "runs",  # around the loop
+    "batches", "pairs", "schedule", "checkpoint", "device", "metrics", "interruption",
+    "runs",  # around the loop
     "engine",  # of the exercises
     "style", "explore", "ladder",  # of the figures
 }  # fmt: skip

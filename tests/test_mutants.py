@@ -105,6 +105,45 @@ MUTANTS = [
         "tests/test_rmsnorm.py::test_equals_torchs_own",
     ),
     Mutant(
+        "gain multiplied before the cast back",
+        "in_torch/rmsnorm.py",
+        "return normed.to(x.dtype) * w",
+        "return (normed * w).to(x.dtype)",
+        "tests/test_rmsnorm.py::test_bfloat16_is_normalised_in_float32_and_gained_in_bfloat16",
+    ),
+    Mutant(
+        "w_up divided at the start in place of w_down",
+        "in_torch/llama.py",
+        'name.endswith(("wo.weight", "w_down.weight"))',
+        'name.endswith(("wo.weight", "w_up.weight"))',
+        "tests/test_llama.py::"
+        "test_initial_weights_are_the_same_numbers_in_both_halves_and_from_the_meta_device",
+    ),
+    Mutant(
+        "final norm forgotten",
+        "in_torch/llama.py",
+        "        x = self.norm(x)\n",
+        "",
+        f"{LOGITS}[llama1]",
+    ),
+    Mutant(
+        "cross-attention reads the decoder's own keys",
+        "in_torch/encoder_decoder.py",
+        "self.cross_attention(self.cross_norm(h), k, v, read_mask)",
+        "self.cross_attention(self.cross_norm(h), *self.cross_attention.keys_values(self.cross_norm(h)), "
+        "read_mask[..., :1].expand(-1, -1, h.shape[1]))",
+        "tests/test_encoder_decoder.py::"
+        "test_the_answer_depends_on_all_of_the_source_and_on_nothing_of_its_own_future",
+    ),
+    Mutant(
+        "a decoder without its mask",
+        "in_torch/encoder_decoder.py",
+        "table, positions, None, cache, int(i))",
+        "table, positions, torch.ones(tokens.shape[1], past + tokens.shape[1]).bool(), cache, int(i))",
+        "tests/test_encoder_decoder.py::"
+        "test_the_answer_depends_on_all_of_the_source_and_on_nothing_of_its_own_future",
+    ),
+    Mutant(
         "a step that is not told costs nothing",
         "tales/parsing.py",
         "total += math.log(step.probability if step.name in told else 1 - step.probability)",

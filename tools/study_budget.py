@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import platform
 import statistics
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from functools import partial
 from importlib.metadata import version
@@ -16,6 +18,7 @@ import torch
 
 from llamalite.config import LlamaConfig
 from llamalite.in_torch.llama import Llama, build_table, init_weights
+from llamalite.text.corpus import DATA
 from llamalite.text.files import write_whole
 from llamalite.train.training import Data, Forward, Settings, build_adamw, train_step
 
@@ -57,9 +60,12 @@ def train_for(
     data: Data,
     s: Settings,
     after_step: Callable[[int, Trained], Any] = lambda done, so_far: None,
+    change: Callable[[Llama], Llama] = lambda model: model,
 ) -> Trained:
-    """Train a new Llama for ``s.steps``; nothing is written. ``after_step`` hears how many are done."""
-    model = init_weights(Llama(cfg), s.seed)
+    """Train a new Llama for ``s.steps``; nothing is written. ``after_step`` hears how many are done;
+    ``change`` may alter the model before the first.
+    """
+    model = change(init_weights(Llama(cfg), s.seed))
     run = Trained(model, partial(model, table=build_table(cfg, s.seq_len)), [])
     optimizer = build_adamw(model, s)
     for step in range(s.steps):
@@ -118,3 +124,20 @@ def rounded(value: Any, digits: int = 6) -> Any:
 def write_record(path: Path, record: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, (json.dumps(rounded(record), indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def conduct(
+    doc: str, studies: Mapping[str, tuple[type, Callable[[Any], dict]]], argv: Sequence[str] | None
+) -> int:
+    """The command of a tool: make one of its ``studies`` (name → its plan and what carries it out)."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("study", choices=studies, help="which")
+    parser.add_argument("--out", type=Path, default=DATA / "studies", help="folder (default: data/studies)")
+    parser.add_argument("--share", type=float, default=1.0, help="of the work, for a trial (default: 1)")
+    args = parser.parse_args(argv)
+    one_core()
+    plan, study = studies[args.study]
+    began = time.process_time()
+    record = study(plan().scaled(args.share))
+    write_record(args.out / f"{args.study}.json", record | {"cpu_seconds": time.process_time() - began})
+    return 0

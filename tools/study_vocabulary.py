@@ -10,20 +10,18 @@ since a token of one vocabulary is not a token of another.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import statistics
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from random import Random
 from typing import Any
 
 import study_digits
 import torch
-from study_budget import one_core, origin, spread, steps_within, train_flops, train_for, write_record
+from study_budget import conduct, origin, spread, steps_within, train_flops, train_for
 from tqdm import tqdm
 
 from llamalite.config import LlamaConfig, preset
@@ -31,7 +29,6 @@ from llamalite.tales.floor import floor_of, n_bytes, n_tokens
 from llamalite.tales.shards import language_choice, sample, stream
 from llamalite.tales.telling import END, Tale, Tales
 from llamalite.tales.world import World
-from llamalite.text.corpus import DATA
 from llamalite.text.tokenization.bytes import ByteTokenizer
 from llamalite.text.tokenization.tokenizer import Tokenizer
 from llamalite.train.batches import document_starts
@@ -260,17 +257,7 @@ STUDIES = {"vocabulary": (Plan, study), "digits": (study_digits.Plan, study_digi
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("study", choices=STUDIES, help="which")
-    parser.add_argument("--out", type=Path, default=DATA / "studies", help="folder (default: data/studies)")
-    parser.add_argument("--share", type=float, default=1.0, help="of the budget, for a trial (default: 1)")
-    args = parser.parse_args(argv)
-    one_core()
-    kind, conduct = STUDIES[args.study]
-    began = time.process_time()
-    record = conduct(kind().scaled(args.share))
-    write_record(args.out / f"{args.study}.json", record | {"cpu_seconds": time.process_time() - began})
-    return 0
+    return conduct(__doc__, STUDIES, argv)
 
 
 if __name__ == "__main__":

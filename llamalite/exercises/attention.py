@@ -1,15 +1,9 @@
-"""Exercises of chapter ``attention``: softmax, the mask, one head, the way back, and the merge of heads."""
+"""Exercises of chapter ``attention``: softmax, mask, one head, the way back, heads merged, parts joined."""
 
 import numpy as np
 
-from llamalite.exercises.engine import Exercise, Mistake, Property
+from llamalite.exercises.engine import Exercise, Mistake, Property, normals
 from llamalite.in_numpy import attention as in_numpy
-
-
-def normals(*shapes: tuple[int, ...], seed: int = 0) -> tuple[np.ndarray, ...]:
-    rng = np.random.default_rng(seed)
-    return tuple(rng.standard_normal(shape) for shape in shapes)
-
 
 # --- attention.1: softmax ----------------------------------------------------------------------------
 
@@ -201,4 +195,88 @@ MERGE = Exercise(
     ),
 )  # fmt: skip
 
-EXERCISES = {f"attention.{i}": e for i, e in enumerate((SOFTMAX, MASK, HEAD, BACK, MERGE), start=1)}
+# --- attention.6: two parts of the keys ---------------------------------------------------------------
+
+
+def join(best1, total1, out1, best2, total2, out2):
+    best = np.maximum(best1, best2)  # of all keys; taken off first, so that no power is infinite
+    share1, share2 = total1 * np.exp(best1 - best), total2 * np.exp(best2 - best)
+    return (share1 * out1 + share2 * out2) / (share1 + share2)
+
+
+def join_by_logarithms(best1, total1, out1, best2, total2, out2):
+    """The first part's share is the sigmoid of how far its log-sum-exp lies above the second's."""
+    above = (best1 + np.log(total1)) - (best2 + np.log(total2))
+    return out2 + (out1 - out2) * np.exp(-np.logaddexp(0.0, -above))
+
+
+def join_with(share):
+    """``share(best, total, other_best)`` of each part, in place of the right one."""
+
+    def answer(best1, total1, out1, best2, total2, out2):
+        one, two = share(best1, total1, best2), share(best2, total2, best1)
+        return (one * out1 + two * out2) / (one + two)
+
+    return answer
+
+
+def join_undivided(best1, total1, out1, best2, total2, out2):
+    best = np.maximum(best1, best2)
+    return total1 * np.exp(best1 - best) * out1 + total2 * np.exp(best2 - best) * out2
+
+
+def part(q, k, v) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What is known of one part of the keys: largest score, sum of powers, answer."""
+    scores = q @ k.T
+    best = scores.max(axis=-1, keepdims=True)
+    powers = np.exp(scores - best)
+    return best, powers.sum(axis=-1, keepdims=True), softmax(scores) @ v
+
+
+def join_cases() -> list[tuple]:
+    cases = []
+    for seed, (T, one, two, H) in enumerate([(3, 4, 2, 2), (2, 3, 7, 3)], start=6):
+        q, k1, v1, k2, v2 = normals((T, H), (one, H), (one, H), (two, H), (two, H), seed=seed)
+        cases.append((*part(q, k1, v1), *part(q, k2, v2)))
+    return cases
+
+
+def far_above(join) -> bool:
+    one = np.ones((2, 1))
+    got = join(1000 * one, one, 3 * one, 1001 * one, one, 5 * one)
+    return np.allclose(got, (3 + 5 * np.e) / (1 + np.e))
+
+
+JOIN = Exercise(
+    title="join(best1, total1, out1, best2, total2, out2): the answer over all keys, from those of two parts",
+    cases=join_cases,
+    oracle=join_by_logarithms,
+    solution=join,
+    why="A part's answer counts by the sum of its powers. Each sum was taken relative to its own largest "
+    "score, so both are first brought to the same one, by e^(own largest - largest of all), which is at most "
+    "one. Parts can be joined in any order: that is why keys can be read block by block, or by many GPUs.",
+    hints=(
+        "If both parts had the same largest score, the answer would be the mean of out1 and out2, weighted "
+        "by total1 and total2.",
+        "A sum of e^(score - best1) becomes one of e^(score - best) by the factor e^(best1 - best).",
+        "Let best be the larger of best1 and best2, query by query: then no factor is above one.",
+    ),
+    mistakes=(
+        Mistake("plain mean", join_with(lambda best, total, other: 1.0),
+                "you give both parts the same say: the one with the larger sum of powers has the larger"),
+        Mistake("totals alone", join_with(lambda best, total, other: total),
+                "your totals were taken relative to two different largest scores: bring them to one first"),
+        Mistake("largest alone", join_with(lambda best, total, other: np.exp(best - np.maximum(best, other))),
+                "you weigh by the largest score alone: how many keys there were, and how good, is in total"),
+        Mistake("upside down", join_with(lambda best, total, other: total * np.exp(other - best)),
+                "your factors are upside down: the part with the smaller largest score has to shrink"),
+        Mistake("never divided", join_undivided,
+                "you add the parts up and do not divide by the joint total: shares have to sum to one"),
+    ),
+    properties=(
+        Property("largest scores of 1,000 and 1,001 should give numbers, not nan: only their difference "
+                 "belongs into np.exp", far_above),
+    ),
+)  # fmt: skip
+
+EXERCISES = {f"attention.{i}": e for i, e in enumerate((SOFTMAX, MASK, HEAD, BACK, MERGE, JOIN), start=1)}

@@ -67,6 +67,12 @@ class Exercise:
     atol: float = 1e-8
 
 
+def normals(*shapes: tuple[int, ...], seed: int = 0) -> tuple[np.ndarray, ...]:
+    """Arrays of random numbers, for the cases of an exercise."""
+    rng = np.random.default_rng(seed)
+    return tuple(rng.standard_normal(shape) for shape in shapes)
+
+
 class Wrong(Exception):
     """Carries the sentence that the learner reads."""
 

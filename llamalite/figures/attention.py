@@ -7,14 +7,17 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from numpy import ndarray
 
 from llamalite.figures.explore import explore
+from llamalite.figures.language_model import lay_out
 from llamalite.figures.style import BLACK, BLUE, GREY, canvas, label_axes
 
 WEIGHT = LinearSegmentedColormap.from_list("weight", ["white", BLUE])
 NOTHING = "#E8E8E8"  # what a mask hides
 NAMED = 40  # positions whose tokens can still be read along an axis
+COLUMNS = 112  # characters in a line of a tale
 
 
 def plot_weights(ax: Axes, weights: ndarray, tokens: Sequence[str] = (), numbers: bool = False) -> None:
@@ -57,21 +60,38 @@ def draw_heads(weights: ndarray, title: str = "Every head has its own habits") -
     return figure
 
 
+def plot_look(ax: Axes, weights: ndarray, tokens: Sequence[str], query: int) -> None:
+    """A text whose tokens are the bluer, the more ``query`` looks at them: weights (S,), by square root.
+    The query is framed; what comes after it is grey, for nobody there can be looked at."""
+    places = lay_out(tokens, COLUMNS)
+    for i, (token, (line, column)) in enumerate(zip(tokens, places, strict=True)):
+        if i <= query:
+            colour, edge = WEIGHT(float(weights[i]) ** 0.5), BLACK if i == query else "none"
+            box = Rectangle((column, -line - 0.45), len(token), 0.9, facecolor=colour, edgecolor=edge)
+            ax.add_patch(box)
+        dark = i <= query and weights[i] > 0.4
+        ink = "white" if dark else BLACK if i <= query else "#AAAAAA"
+        indent = len(token) - len(token.lstrip())
+        middle = column + (len(token) + indent) / 2
+        ax.text(middle, -line, token.strip(), ha="center", va="center", color=ink, parse_math=False,
+                fontsize=9.2, family="monospace")  # fmt: skip
+    ax.set(xlim=(-0.5, COLUMNS + 0.5), ylim=(-places[-1][0] - 0.7, 0.7), xticks=[], yticks=[])
+    ax.grid(False)
+    ax.spines[:].set_visible(False)
+
+
 def draw_look(weights: ndarray, tokens: Sequence[str], query: int, title: str) -> Figure:
-    """Where one query looks: weights (N, T, T) of a layer, a row of bars a head, over the last tokens."""
-    first = max(0, query + 1 - NAMED)
-    shown = range(first, query + 1)
-    heads = range(len(weights))
-    with canvas(title, width=9.0, height=0.8 * len(weights) + 1.6) as (figure, axes):
-        ax = axes[0, 0]
-        for head in heads:
-            ax.bar(shown, 0.9 * weights[head, query, first : query + 1], bottom=-head, color=BLUE)
-            ax.axhline(-head, color=GREY, linewidth=0.8)
-        ax.set(xlim=(first - 0.7, query + 0.7), ylim=(0.05 - len(weights) + 0.9, 1))
-        ax.set_yticks([-head for head in heads], [f"head {head}" for head in heads])
-        ax.set_xticks(shown, [tokens[i] for i in shown], rotation=90, fontsize=8.5, parse_math=False)
-        ax.grid(False)
-        ax.set_xlabel(f"the last tokens so far; {tokens[query].strip()!r}, the last of them, is looking")
+    """Where one query looks: weights (N, T, T) of a layer, the whole text once a head."""
+    lines = lay_out(tokens, COLUMNS)[-1][0] + 1
+    height = 0.6 + len(weights) * (0.19 * lines + 0.42)
+    with canvas(title, rows=len(weights), width=9.4, height=height) as (figure, axes):
+        for head, ax in enumerate(axes[:, 0]):
+            row = weights[head, query, : query + 1]
+            best = tokens[int(row.argmax())].strip()
+            ax.set_title(f"head {head}: most of all at “{best}”, {row.max():.0%}", fontsize=10)
+            ax.title.set_parse_math(False)
+            plot_look(ax, row, tokens, query)
+            ax.set_xlabel("framed: who looks; blue: at what" if head == len(weights) - 1 else " ", fontsize=8)
     return figure
 
 
@@ -79,7 +99,8 @@ def explore_heads(weights: ndarray, tokens: Sequence[str], query: int) -> None:
     """Sliders: the layer, and the token that looks; weights (L, N, T, T)."""
 
     def draw(layer: int, position: int) -> Figure:
-        return draw_look(weights[layer], tokens, position, f"Layer {layer}: where each head looks from here")
+        title = f"Layer {layer}: where each head looks from “{tokens[position].strip()}”"
+        return draw_look(weights[layer], tokens, position, title)
 
     last = weights.shape[0] - 1
     explore(draw, position=(query, (0, len(tokens) - 1, 1)), layer=(last, (0, last, 1)))
