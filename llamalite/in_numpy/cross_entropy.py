@@ -14,15 +14,17 @@ def cross_entropy(
     [1.3863]
     """
     shifted = logits - logits.max(axis=-1, keepdims=True)
-    log_probs = shifted - np.log(np.sum(np.exp(shifted), axis=-1, keepdims=True))
-    return -np.take_along_axis(log_probs, targets[..., None], axis=-1)[..., 0], (log_probs, targets)
+    target = np.take_along_axis(shifted, targets[..., None], axis=-1)
+    weights = np.exp(shifted, out=shifted)  # in place: nothing in training is larger than these
+    total = np.sum(weights, axis=-1, keepdims=True)
+    return (np.log(total) - target)[..., 0], (weights, total, targets)
 
 
 def cross_entropy_backward(dloss: Float[ndarray, "*B"], saved: tuple) -> Float[ndarray, "*B V"]:
     """dlogits = (probabilities - one-hot target) · dloss."""
-    log_probs, targets = saved
-    dlogits = np.exp(log_probs)
-    np.put_along_axis(
-        dlogits, targets[..., None], np.take_along_axis(dlogits, targets[..., None], axis=-1) - 1, axis=-1
-    )
-    return dlogits * dloss[..., None]
+    weights, total, targets = saved
+    dloss, targets = dloss[..., None], targets[..., None]
+    dlogits = weights * (dloss / total)
+    dtarget = np.take_along_axis(dlogits, targets, axis=-1) - dloss
+    np.put_along_axis(dlogits, targets, dtarget, axis=-1)
+    return dlogits

@@ -65,13 +65,11 @@ def llama_backward(dlogits: Float[ndarray, "B T V"], saved: tuple) -> Params:
     for i in reversed(range(cfg.n_layers)):
         dx, layer_grads = block_backward(dx, saved_blocks[i])
         grads |= {f"layers.{i}.{name}": g for name, g in layer_grads.items()}
-    dembedding = np.zeros_like(params["tok_embeddings.weight"])
-    np.add.at(dembedding, tokens, dx)  # a token that occurs twice collects twice
-    if cfg.tied:
-        dembedding += dhead
-    else:
+    if not cfg.tied:
         grads["output.weight"] = dhead
-    return grads | {"tok_embeddings.weight": dembedding}
+        dhead = np.zeros_like(params["tok_embeddings.weight"])
+    np.add.at(dhead, tokens, dx)  # a token that occurs twice collects twice
+    return grads | {"tok_embeddings.weight": dhead}
 
 
 def layer_weights(params: Params, i: int) -> Params:
