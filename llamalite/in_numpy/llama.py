@@ -15,10 +15,16 @@ from llamalite.config import LlamaConfig
 from llamalite.in_numpy.attention import KVCache, attention, attention_backward
 from llamalite.in_numpy.linear import linear, linear_backward
 from llamalite.in_numpy.rmsnorm import rms_norm, rms_norm_backward
-from llamalite.in_numpy.rope import RopeTable, apply_rope, apply_rope_backward, rope_table
+from llamalite.in_numpy.rope import RopeTable, apply_rope, apply_rope_backward, rope_table, table_rows
 from llamalite.in_numpy.swiglu import swiglu, swiglu_backward
 
 Params = dict[str, ndarray]
+
+BLOCK = [
+    *(f"attention.{name}.weight" for name in ("wq", "wk", "wv", "wo")),
+    *(f"feed_forward.{name}.weight" for name in ("w_gate", "w_up", "w_down")),
+    *("attention_norm.weight", "ffn_norm.weight"),
+]
 
 
 def llama(
@@ -35,22 +41,22 @@ def llama(
     ``table`` defaults to one built on the spot, ``positions`` to those after the cache,
     ``mask`` to causal. A cache is written in place and grows by T.
     """
-    past = 0 if cache is None else cache.length
+    past, T = 0 if cache is None else cache.length, tokens.shape[1]
     x = params["tok_embeddings.weight"][tokens]
-    if positions is None and past:
-        positions = np.arange(past, past + tokens.shape[1])
     if table is None:
         if positions is not None and past == 0:
             raise ValueError(
                 "llama: explicit positions need an explicit table; build one with build_table(cfg, n)"
             )
-        table = build_table(cfg, past + tokens.shape[1], x.dtype)
+        table = build_table(cfg, past + T, x.dtype)
+    if positions is None and past:  # the new positions' rows, looked up once for all layers
+        table = RopeTable(*(table_rows(rows, T, np.arange(past, past + T))[:, 0] for rows in table))
     saved_blocks = []
     for i in range(cfg.n_layers):
         x, saved = block(x, layer_weights(params, i), cfg, table, positions, mask, cache, i)
         saved_blocks.append(saved)
     if cache is not None:
-        cache.length += tokens.shape[1]
+        cache.length += T
     x, saved_norm = rms_norm(x, params["norm.weight"], cfg.norm_eps)
     logits, saved_head = linear(x, params["tok_embeddings.weight" if cfg.tied else "output.weight"])
     return logits, (tokens, params, cfg, saved_blocks, saved_norm, saved_head)
@@ -74,8 +80,7 @@ def llama_backward(dlogits: Float[ndarray, "B T V"], saved: tuple) -> Params:
 
 def layer_weights(params: Params, i: int) -> Params:
     """One block's weights: ``layers.3.attention.wq.weight`` becomes ``attention.wq.weight``."""
-    prefix = f"layers.{i}."
-    return {name.removeprefix(prefix): w for name, w in params.items() if name.startswith(prefix)}
+    return {name: params[f"layers.{i}.{name}"] for name in BLOCK}
 
 
 def block(
@@ -128,7 +133,8 @@ def attention_layer(
     q, k = apply_rope(q, *table, positions), apply_rope(k, *table, positions)
     if cache is not None:
         k, v = cache.update(layer, k, v)
-    heads, saved_heads = attention(q, k, v, mask, causal=mask is None)
+    causal = mask is None and q.shape[-3] > 1  # one query, the last position, sees all without a mask
+    heads, saved_heads = attention(q, k, v, mask, causal)
     out, saved_out = linear(heads.reshape(*heads.shape[:-2], -1), w["attention.wo.weight"])
     return out, (saved, saved_heads, saved_out, table, positions, cfg.head_dim)
 
