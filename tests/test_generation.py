@@ -1,9 +1,12 @@
 """Sampling by hand arithmetic; the loop with toys whose answers are known."""
 
+import numpy as np
 import pytest
 import torch
 
 from llamalite.config import preset
+from llamalite.in_numpy import generation as in_numpy
+from llamalite.in_numpy import llama as numpy_llama
 from llamalite.in_torch.generation import generate, keep_top, sample
 from llamalite.in_torch.llama import Llama, build_cache, init_weights
 
@@ -127,3 +130,88 @@ def test_the_generator_decides():
 def test_impossible_sampling_is_refused(bad):
     with pytest.raises(ValueError, match="sample: temperature"):
         sample(torch.zeros(3), **bad)
+
+
+# --- the NumPy half ----------------------------------------------------------------------------------
+
+
+def numpy_position(tokens, cache=None):
+    """The toy above; torch does its counting."""
+    return position(torch.tensor(tokens), cache).numpy()
+
+
+@pytest.mark.parametrize("cache", [None, Counter()])
+def test_numpy_keeps_the_last_half_of_a_full_context(cache):
+    out = list(in_numpy.generate(numpy_position, [7, 7], 12, max_seq_len=6, cache=cache))
+    assert out == [2, 3, 4, 5, 6, 3, 4, 5, 6, 3, 4, 5]
+
+
+@pytest.mark.parametrize(("prompt", "way_out"), [([], "one token at least"), ([0] * 9, "keep the last 8")])
+def test_numpy_refuses_a_prompt_that_does_not_fit(prompt, way_out):
+    with pytest.raises(ValueError, match=way_out):
+        next(in_numpy.generate(numpy_position, prompt, 1, max_seq_len=8))
+
+
+def sharp_twins(seed=3):
+    """The same weights in both halves, so large that every mistake shows."""
+    cfg = preset("llama3-tiny", n_layers=2, vocab_size=64, max_seq_len=12)
+    params = {name: w * (10 if w.ndim > 1 else 1) for name, w in numpy_llama.init_weights(cfg, seed).items()}
+    model = Llama(cfg).double()
+    model.load_state_dict({name: torch.tensor(w) for name, w in params.items()})
+    return cfg, params, model
+
+
+def test_both_halves_write_the_same_past_the_context():
+    cfg, params, model = sharp_twins()
+    how = {"n": 40, "max_seq_len": 12, "temperature": 0.0}
+    ours = numpy_llama.as_model(params, cfg)
+    theirs = list(generate(model, [1, 2, 3], cache=build_cache(cfg, 1, dtype=torch.float64), **how))
+    assert list(in_numpy.generate(ours, [1, 2, 3], cache=numpy_llama.build_cache(cfg, 1), **how)) == theirs
+    assert list(in_numpy.generate(ours, [1, 2, 3], **how)) == theirs
+    assert len(set(theirs)) > 5
+
+
+def test_numpy_draws_the_same_with_a_cache_and_without():
+    cfg, params, _ = sharp_twins()
+    model = numpy_llama.as_model(params, cfg)
+
+    def ids(cache):
+        draw = np.random.default_rng(5)
+        how = {"max_seq_len": 12, "temperature": 1.0, "generator": draw}
+        return list(in_numpy.generate(model, [1, 2, 3], 40, cache=cache, **how))
+
+    assert ids(numpy_llama.build_cache(cfg, 1)) == ids(None)
+    assert len(set(ids(None))) > 10
+
+
+def test_a_model_holds_its_weights_in_one_array_of_the_precision_asked_for():
+    cfg, params, _ = sharp_twins()
+    packed = numpy_llama.pack(params, np.float32)
+    for name, w in params.items():
+        np.testing.assert_array_equal(packed[name], w.astype(np.float32), err_msg=name)
+        assert np.shares_memory(packed[name].base, packed["norm.weight"].base), name
+    cache = numpy_llama.build_cache(cfg, 1, dtype=np.float32)
+    logits = numpy_llama.as_model(params, cfg, np.float32)(np.array([[1, 2]]), cache=cache)
+    assert logits.dtype == np.float32 and cache.length == 2
+
+
+@pytest.mark.parametrize("top_p", [0.0, 0.3, 0.71, 1.0])
+def test_both_halves_keep_the_same_tokens(top_p):
+    probs = np.random.default_rng(0).dirichlet(np.full(20, 0.5), size=(3, 4))
+    probs[0, 0] = 1 / 20  # of equals, the first stay
+    expected = keep_top(torch.tensor(probs), top_p).numpy()
+    np.testing.assert_allclose(in_numpy.keep_top(probs, top_p), expected, rtol=1e-12)
+
+
+def test_numpy_samples_come_with_their_probabilities():
+    logits = np.broadcast_to(np.log([2.0, 1.0]), (20_000, 2))
+    draws = in_numpy.sample(logits, temperature=0.5, top_p=1.0, generator=np.random.default_rng(0))
+    assert draws.shape == (20_000,)
+    assert draws.mean() == pytest.approx(0.2, abs=0.01)
+    assert in_numpy.sample(np.array([[0.0, 2.0], [3.0, 2.0]]), temperature=0).tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("bad", [{"temperature": -1.0}, {"top_p": 1.5}])
+def test_numpy_refuses_impossible_sampling(bad):
+    with pytest.raises(ValueError, match="sample: temperature"):
+        in_numpy.sample(np.zeros(3), **bad)

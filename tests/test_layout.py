@@ -138,7 +138,7 @@ TWINS = sorted(
 # NumPy functions whose twin is a torch function or an nn.Module: softmax is inside SDPA, and so on.
 NUMPY_ONLY = {
     "softmax", "sigmoid", "group_queries", "ungroup_queries", "group_keys",
-    "llama", "layer_weights", "block", "attention_layer",
+    "llama", "layer_weights", "block", "attention_layer", "as_model", "pack",
 }  # fmt: skip
 DIFFERENT_ARGUMENTS = {
     "init_weights",  # NumPy makes a dict from a config, torch fills a module
