@@ -2,6 +2,7 @@
 
     python tools/bench_llama.py                       # stories-15m on one thread, then on two
     python tools/bench_llama.py --threads 1 --rounds 16 --what decode
+    python tools/bench_llama.py --what train --keep   # memory that is freed stays with the process
     python tools/bench_llama.py --model llama3-tiny   # another preset
 
 Random weights in float32. All ways do the same work in turn, a little at a time, so that a busy machine
@@ -12,7 +13,9 @@ The usual way is ``tools/usual_llama.py``, which says what that is, with two var
 
 What the machine allows: a decoding step cannot be faster than reading all weights once, measured with a
 dot product of one half of them with the other; training not faster than its matrix products (6 FLOPs a
-parameter and token, and attention), at the speed of one product of two large matrices.
+parameter and token, and attention), at the speed of one product of two large
+matrices. ``--keep``: Linux's malloc gives large arrays back when they are freed, and each new one is made
+of fresh pages; this has it keep them, for all ways alike.
 """
 
 from __future__ import annotations
@@ -232,10 +235,10 @@ def processor() -> str:
 
 def again_with(threads: int, argv: Sequence[str]) -> int:
     """BLAS reads its number of threads once, when it is loaded: a process for each."""
-    names = ("OMP", "OPENBLAS", "MKL", "VECLIB_MAXIMUM")
-    environment = os.environ | {
-        f"{name}_NUM_THREADS".replace("MUM_NUM", "MUM"): str(threads) for name in names
-    }
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+    environment = os.environ | dict.fromkeys(names, str(threads))
+    if "--keep" in argv:
+        environment |= {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
     command = [sys.executable, __file__, *argv, "--threads", str(threads), "--inside"]
     return subprocess.run(command, env=environment).returncode
 
@@ -250,6 +253,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=16, help="the medians of so many (default: 16)")
     parser.add_argument("--batch", type=int, default=8, help="sequences a training step (default: 8)")
     parser.add_argument("--length", type=int, default=128, help="tokens of each (default: 128)")
+    parser.add_argument("--keep", action="store_true", help="freed memory stays with the process (glibc)")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     if not args.inside:
