@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-FEW = 4  # rows, up to which dot products are faster than a matrix product (tools/bench_llama.py)
+FEW = 4  # rows, up to which dot products are faster than a matrix product
 
 
 def linear(x: Float[ndarray, "*B D"], w: Float[ndarray, "O D"]) -> tuple[Float[ndarray, "*B O"], tuple]:
