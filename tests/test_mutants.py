@@ -127,6 +127,13 @@ MUTANTS = [
         f"{LOGITS}[llama1]",
     ),
     Mutant(
+        "a gradient that forgets repetitions",
+        "in_numpy/llama.py",
+        "np.add.at(dhead, tokens, dx)",
+        "dhead[tokens] += dx",
+        "tests/test_llama.py::test_same_logits_and_every_gradient_by_name[llama1]",
+    ),
+    Mutant(
         "cross-attention reads the decoder's own keys",
         "in_torch/encoder_decoder.py",
         "self.cross_attention(self.cross_norm(h), k, v, read_mask)",

@@ -2,20 +2,29 @@
 
 import doctest
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from math import isclose
 from statistics import fmean
 
 import pytest
+import study_architectures
 import study_budget
 import study_digits
+import study_feed_forward
+import study_norms
 import study_vocabulary
 from study_budget import steps_within, train_flops
 from torch.nn import functional as F
 
 from llamalite.text.corpus import DATA
 
-STUDIES = {"vocabulary": study_vocabulary, "digits": study_digits}
+STUDIES = {
+    "vocabulary": study_vocabulary,
+    "digits": study_digits,
+    "architectures": study_architectures,
+    "norms": study_norms,
+    "feed_forward": study_feed_forward,
+}
 STORED = {
     name: json.loads((DATA / "studies" / f"{name}.json").read_text(encoding="utf-8")) for name in STUDIES
 }
@@ -110,3 +119,56 @@ def test_every_way_of_writing_has_spent_the_same_and_its_means_are_those_of_its_
     assert [run["seed"] for run in row["runs"]] == list(plan.seeds)
     assert {end["sums"] for end in ends} == {row["sums"]}
     assert isclose(fmean(end["exact"] for end in ends), row["exact"]["mean"], abs_tol=ROUNDED)
+
+
+# --- norms, feed-forward layers, architectures -----------------------------------------------------------
+
+
+def test_every_depth_and_rate_was_tried_with_every_norm():
+    plan, stored = study_norms.Plan(), STORED["norms"]
+    assert [way["name"] for way in stored["ways"]] == [way.name for way in study_norms.WAYS]
+    for way in stored["ways"]:
+        cells = [(run["depth"], run["lr"]) for run in way["runs"]]
+        assert cells == [(depth, lr) for depth in plan.depths for lr in plan.lrs]
+        assert all(len(run["losses"]) == len(plan.seeds) for run in way["runs"])
+
+
+def test_a_short_run_of_norms_and_of_feed_forward_layers_can_be_made_again():
+    """Two depths, two steps: the tools still run, and dividing at the start changes the first loss."""
+    quick = replace(study_norms.Plan(), depths=(2,), lrs=(1e-3,), seeds=(1,), steps=2, averaged=1)
+    losses = {way["name"]: way["runs"][0]["losses"][0] for way in study_norms.study(quick)["ways"]}
+    assert 5 < losses["pre-rms"] < 9 and losses["pre-rms"] != losses["pre-rms, divided"]
+    quick = replace(
+        study_feed_forward.Plan(), lrs=(1e-3, 2e-3), seeds=(1,), steps=1, longer_steps=2, train_tales=20,
+        held_out_tales=2,
+    )  # fmt: skip
+    assert [way["name"] for way in study_feed_forward.study(quick)["ways"]] == [
+        way.name for way in study_feed_forward.WAYS
+    ]
+
+
+def test_feed_forward_layers_without_and_with_a_gate_weigh_the_same():
+    widths = {way.name: way.hidden_dim(96) for way in study_feed_forward.WAYS}
+    assert 2 * widths["ReLU"] == 3 * widths["SwiGLU"] and widths["SwiGLU, wide"] == widths["ReLU"]
+    for way in STORED["feed_forward"]["ways"]:
+        assert way["hidden_dim"] == widths[way["name"]]
+        for run in way["runs"]:
+            assert isclose(fmean(run["bits_per_byte"]), run["mean"], rel_tol=ROUNDED)
+
+
+def test_the_architectures_weigh_the_same_and_their_means_are_those_of_their_runs():
+    ways = STORED["architectures"]["ways"]
+    sizes = [way["n_params"] for way in ways]
+    assert max(sizes) < 1.01 * min(sizes)
+    for way in ways:
+        assert [run["steps"] for run in way["runs"]] == list(study_architectures.Plan().steps)
+        for run in way["runs"]:
+            assert isclose(fmean(one["right"] for one in run["seeds"]), run["right"]["mean"], abs_tol=ROUNDED)
+
+
+def test_no_pair_that_is_asked_was_learnt():
+    train, held_out = study_architectures.drawn(
+        replace(study_architectures.Plan(), train_pairs=300, held_out_pairs=40)
+    )
+    assert not {pair.source for pair in train} & {pair.source for pair in held_out}
+    assert study_architectures.chrf([pair.target for pair in held_out], held_out) == pytest.approx(100)

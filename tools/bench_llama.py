@@ -108,7 +108,7 @@ def race_to_decode(cfg: LlamaConfig, rounds: int) -> Iterator[str]:
         "ours, no cache": OursWithoutCache(params, cfg),
         "the usual way": UsualLlama(params, cfg),
         "usual, weights turned over": UsualLlama(params, cfg, turned=True),
-        "usual, float64 cache": UsualLlama(params, cfg, cache_dtype=np.float64),
+        "usual, float64 cache (llama3.np)": UsualLlama(params, cfg, cache_dtype=np.float64),
         "PyTorch eager": Torch(params, cfg),
     }
     tokens = np.random.default_rng(0).integers(0, cfg.vocab_size, (1, cfg.max_seq_len))

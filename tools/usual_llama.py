@@ -1,13 +1,14 @@
 """Llama in NumPy as it is usually written: what ``bench_llama.py`` holds ours against.
 
-From memory of how single-file NumPy Llamas are built after Meta's code; it copies none of them: ``x @ w``
-with the weights' transposed views, a preallocated cache, keys and values repeated for the query heads that
-share them, a mask only for more than one token, logits of the last position only, RoPE tables made once,
-float32 throughout. Nothing is slower than it has to be in this form. Two variations that one meets:
+Written from memory of how single-file NumPy Llamas are built after Meta's code; it copies none of them:
+``x @ w`` with the weights' transposed views, a preallocated cache, keys and values repeated for the query
+heads that share them, a mask only for more than one token, logits of the last position only, RoPE tables
+made once, float32 throughout. Nothing is slower than it has to be in this form. Two variations:
 
-turned       weights turned over and copied once, when they are loaded
 cache_dtype  float64 is what ``np.zeros`` makes when it is not told otherwise; it spreads from the cache to
-             all that comes after, and each product then converts its weights
+             all that comes after, and each product then converts its weights. The best-known of these
+             programs, llama3.np, is of this kind (its caches and RoPE tables, read in November 2026).
+turned       weights turned over and copied once, when they are loaded: the fastest form found
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """Figures of chapter ``encoder_decoder``: who may look at whom, what moves what, and what it costs."""
 
+import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -13,6 +15,8 @@ from llamalite.figures.attention import NOTHING, WEIGHT
 from llamalite.figures.explore import explore
 from llamalite.figures.style import BLACK, BLUE, VERMILION, canvas, label_axes
 
+HANGUL = "HANGUL SYLLABLE "
+
 
 class Influence(NamedTuple):
     """How much each output (row) moves if one input (column) is exchanged."""
@@ -20,6 +24,20 @@ class Influence(NamedTuple):
     matrix: ndarray
     inputs: Sequence[str]
     outputs: Sequence[str]
+
+
+def readable(text: str) -> str:
+    """Hangul by the sound of its syllables: the fonts of a bare machine have none.
+
+    >>> readable("리본 two")
+    'ri·bon two'
+    """
+    sounds = [unicodedata.name(c, "").removeprefix(HANGUL).lower() + "·" if is_hangul(c) else c for c in text]
+    return re.sub(r"·(?!\w)", "", "".join(sounds))
+
+
+def is_hangul(character: str) -> bool:
+    return unicodedata.name(character, "").startswith(HANGUL)
 
 
 def draw_masks(masks: Mapping[str, ndarray]) -> Figure:

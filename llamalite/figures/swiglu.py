@@ -45,7 +45,7 @@ def draw_surface(gate: float, up: float, switch: str) -> Figure:
         left.plot([gate], [up], "o", color=BLACK, markersize=8, markerfacecolor="none", markeredgewidth=2)
         left.grid(False)
         left.set_title(switch)
-        figure.colorbar(image, ax=left, label="answer of the unit")
+        figure.colorbar(image, ax=left).ax.set_xlabel("answer")
         label_axes(left, "gate projection", "up projection")
         right.plot(z, SWITCHES[switch](z) * up, color=BLUE, label=f"up held at {up:g}")
         right.plot(z, let_through * z, color=VERMILION, label=f"gate held at {gate:g}")
