@@ -81,7 +81,7 @@ DRAWINGS = {
 EXPLORATIONS = {name: getattr(rope, name) for name in dir(rope) if name.startswith("explore_")} | {
     "heads": lambda: attention.explore_heads(LOOKS, TALE, 3),
     "influence": lambda: encoder_decoder.explore_influence(MOVES),
-    "depth": lambda: rmsnorm.explore_depth(GRADIENTS),
+    "depth": lambda: rmsnorm.explore_depth(GRADIENTS | {4: GRADIENTS[2]}),
     "surface": swiglu.explore_surface,
     "parameters": llama.explore_parameters,
     "context length": lambda: language_model.explore_context_length(

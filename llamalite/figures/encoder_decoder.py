@@ -54,8 +54,9 @@ def draw_masks(masks: Mapping[str, ndarray]) -> Figure:
 
 
 def plot_influence(ax: Axes, shown: Influence, row: int | None = None) -> None:
-    largest = shown.matrix.max(axis=1, keepdims=True)
-    ax.imshow(shown.matrix / np.where(largest > 0, largest, 1), cmap=WEIGHT, vmin=0, vmax=1, aspect="auto")
+    faint = 0.2 * shown.matrix.max()  # a row of small numbers is noise and shall look like it
+    shares = shown.matrix / np.maximum(shown.matrix.max(axis=1, keepdims=True), faint)
+    ax.imshow(shares, cmap=WEIGHT, vmin=0, vmax=1, aspect="auto")
     ax.set_xticks(range(len(shown.inputs)), shown.inputs, rotation=90, fontsize=8, parse_math=False)
     ax.set_yticks(range(len(shown.outputs)), shown.outputs, fontsize=8, parse_math=False)
     if row is not None:

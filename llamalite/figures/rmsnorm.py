@@ -60,14 +60,16 @@ def draw_gradients(gradients: Mapping[str, ndarray], title: str) -> Figure:
 
 
 def explore_depth(gradients: Mapping[int, Mapping[str, ndarray]]) -> None:
-    """Sliders: how deep the stack is, and where its norms are; ``gradients[depth][place]`` is (L)."""
+    """A slider: how deep the stack is; a menu: where its norms are. ``gradients[depth][place]`` is (L), at
+    depths that are equally far apart."""
 
     def draw(depth: int, norms: str) -> Figure:
         shown = gradients[depth] if norms == "all" else {norms: gradients[depth][norms]}
         return draw_gradients(shown, f"{depth} blocks at the start of training: the size of the gradient")
 
-    deepest = max(gradients)
-    explore(draw, depth=(deepest, list(gradients)), norms=("all", ["all", *gradients[deepest]]))
+    first, second, *_ = depths = sorted(gradients)
+    steps = (first, depths[-1], second - first)
+    explore(draw, depth=(depths[-1], steps), norms=("all", ["all", *gradients[first]]))
 
 
 def draw_trainability(ways: Sequence[Mapping], title: str, columns: int = 4) -> Figure:
