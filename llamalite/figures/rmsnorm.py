@@ -69,7 +69,7 @@ def explore_depth(gradients: Mapping[int, Mapping[str, ndarray]]) -> None:
 
     first, second, *_ = depths = sorted(gradients)
     steps = (first, depths[-1], second - first)
-    explore(draw, depth=(depths[-1], steps), norms=("all", ["all", *gradients[first]]))
+    explore(draw, depth=(first, steps), norms=("all", ["all", *gradients[first]]))
 
 
 def draw_trainability(ways: Sequence[Mapping], title: str, columns: int = 4) -> Figure:
