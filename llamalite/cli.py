@@ -15,12 +15,13 @@ from typing import Annotated, Any
 
 import tyro
 
-from llamalite.commands import data, fetch, generate, info, tokenizer, train
+from llamalite.commands import data, fetch, generate, info, plot, recipes, tokenizer, train
 
 # Options → what is done with them; a command is called what its class is called, in small letters.
 COMMANDS: dict[type, Callable[[Any], None]] = {
     train.Train: train.run,
     generate.Generate: generate.run,
+    plot.Plot: plot.run,
     info.Info: info.run,
     fetch.Fetch: fetch.run,
     data.Data: data.run,
@@ -29,7 +30,7 @@ COMMANDS: dict[type, Callable[[Any], None]] = {
 
 
 def parse(argv: Sequence[str], stored: train.Train | None = None) -> Any:
-    """Arguments → an object of one of ``COMMANDS``; ``stored``: a resumed run's settings, as defaults."""
+    """Arguments → an object of one of ``COMMANDS``; ``stored``: defaults, a resumed run's or a recipe's."""
     default = {} if stored is None else {"default": stored}
     commands = [
         Annotated[
@@ -72,5 +73,7 @@ def run(argv: Sequence[str]) -> int:
     args = parse(argv)
     if isinstance(args, train.Train) and args.resume:
         args = parse(argv, train.stored(args))  # what is not said again stays as it was
+    elif isinstance(args, train.Train) and args.recipe:
+        args = parse(argv, recipes.filled(args))
     COMMANDS[type(args)](args)
     return 0

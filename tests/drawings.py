@@ -12,6 +12,7 @@ from llamalite.figures import (
     rope,
     swiglu,
     tokenization,
+    training,
 )
 from llamalite.text.tokenization.bytes import ByteTokenizer
 
@@ -32,6 +33,13 @@ RATES = [{"lr": lr, "bits_per_byte": [0.2, 0.3], "mean": 0.25, "std": 0.07} for 
 FAMILY = [{"name": name, "runs": RATES} for name in ("ReLU", "SwiGLU")]
 MOVES = {
     "one": encoder_decoder.Influence(np.eye(3), ["a", "$", "c"], encoder_decoder.readable("리 본 x").split())
+}
+STEPS_MADE = [{"tokens": 64 * i, "loss": 3 / i, "spike": int(i == 2)} for i in range(1, 5)]
+SCORED = [row | {"val_bits_per_byte": row["loss"] / 2} for row in STEPS_MADE]
+SEEDS = [{"bits_per_byte": 0.3, "curve": [2.0, 1.0]}, {"bits_per_byte": None, "curve": [2.0]}]
+SURFACE = {
+    "settings": {"tokens": 640, "points": 2, "seq_len": 64},
+    "runs": [{"batch_size": b, "lr": lr, "seeds": SEEDS[:b]} for b in (1, 2) for lr in (0.1, 0.2, 0.3)],
 }
 DRAWINGS = {
     "weights": lambda: attention.draw_weights(LOOKS[0, 0, :3, :3], ["a", "$", "c"], "One head"),
@@ -69,6 +77,11 @@ DRAWINGS = {
     "scores": lambda: language_model.draw_scores({"bigram": 0.6, "Llama": 0.1}, 0.08),
     "mentions": lambda: language_model.draw_mentions({"a": NATS, "b": NATS}, {"first": 2.0, "again": 0.0}),
     "reported": lambda: language_model.draw_reported({"right": 3 - LOSSES["right"]}, 0.2, every=10),
+    "runs": lambda: training.draw_runs({"a": SCORED, "b": STEPS_MADE}, {"a": 0.1, "b": None}),
+    "schedules": lambda: training.draw_schedules({"a": np.ones(9), "b": np.arange(9)}, "Two schedules"),
+    "paths": lambda: training.draw_paths(lambda x, y: x**2 + y**2, {"a": np.eye(2)}, "A path"),
+    "stuck": lambda: training.draw_stuck({"float32": np.arange(3)}, "A weight"),
+    "loss surface": lambda: training.draw_surface(SURFACE, 1, 0.2),
     "tokens": lambda: tokenization.draw_tokens([("all sorts of $ and \\frac", MIXED), ("nothing", [])]),
     "merges": lambda: tokenization.draw_merges(STEPS, {"lo": 0, "low": 1, "▁low": 2}),
     "byte merges": lambda: tokenization.draw_merges([[b"\xec", b"\x95", b"\x88"], [b"\xec\x95", b"\x88"]]),
@@ -87,6 +100,7 @@ EXPLORATIONS = {name: getattr(rope, name) for name in dir(rope) if name.startswi
     "context length": lambda: language_model.explore_context_length(
         CURVES, 0.08, TALE, np.ones((2, len(TALE)))
     ),
+    "loss surface": lambda: training.explore_surface(SURFACE),
     "tokens": lambda: tokenization.explore_tokens({"bytes": ByteTokenizer()}, ["a tale", "옛날"]),
     "merges": lambda: tokenization.explore_merges("옛날 옛날", [(236, 152), (256, 155)], 2),
 }

@@ -2,6 +2,7 @@ import numpy as np
 import torch
 
 from llamalite.in_numpy.adamw import adamw, adamw_state
+from llamalite.in_torch import adamw as in_torch
 
 
 def test_equals_torch_over_many_steps():
@@ -12,6 +13,9 @@ def test_equals_torch_over_many_steps():
     groups = [{"params": [twins["w"]], "weight_decay": 0.3}, {"params": [twins["norm"]], "weight_decay": 0.0}]
     theirs = torch.optim.AdamW(groups, lr=1.0, betas=(0.8, 0.7), eps=1e-3)
     state = adamw_state(params)
+    ours = {name: torch.tensor(p) for name, p in params.items()}
+    ours_state = in_torch.adamw_state(ours)
+    how = {"betas": (0.8, 0.7), "eps": 1e-3, "weight_decay": 0.3}
     for step in range(20):
         lr = 0.05 * (step + 1)
         grads = {name: rng.standard_normal(p.shape) for name, p in params.items()}
@@ -20,8 +24,11 @@ def test_equals_torch_over_many_steps():
         for name, g in grads.items():
             twins[name].grad = torch.tensor(g)
         theirs.step()
-        params, state = adamw(params, grads, state, lr, betas=(0.8, 0.7), eps=1e-3, weight_decay=0.3)
+        params, state = adamw(params, grads, state, lr, **how)
+        tensors = {name: torch.tensor(g) for name, g in grads.items()}
+        ours, ours_state = in_torch.adamw(ours, tensors, ours_state, lr, **how)
     for name, p in params.items():
+        torch.testing.assert_close(ours[name], twins[name].detach(), rtol=1e-12, atol=0)
         np.testing.assert_allclose(p, twins[name].detach().numpy(), rtol=1e-12)
 
 

@@ -55,6 +55,7 @@ def test_train_writes_a_run(trained):
         "config.json",
         "train.json",
         "tokenizer.json",
+        "data",
         "metrics.jsonl",
         "checkpoints",
     }

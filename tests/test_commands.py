@@ -1,18 +1,24 @@
 """What the commands have in common, and ``llamalite fetch`` from end to end."""
 
 import hashlib
+import json
+import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from server import CONTENT, Reply, serve
 from shell import refused, shell
 
-from llamalite.cli import COMMANDS
+from llamalite.cli import COMMANDS, main
 from llamalite.commands.fetch import parse_size
 from llamalite.text import fetch, sources
+from llamalite.text.corpus import DATA
 from llamalite.text.sources import SOURCES, Source
+from llamalite.text.tokenization.ids_file import map_ids
 
 SHA = hashlib.sha256(CONTENT).hexdigest()
 STORIES = b"A llama sat.\nIt had a hat.\n<|endoftext|>\nA second llama.\n<|endoftext|>\n" * 100
@@ -152,3 +158,66 @@ def test_mistakes_are_sentences_with_exit_code_2(run, tmp_path):
     refused(run("plays --out file"), 2, "a file is where its folder should be", "--out")
     (tmp_path / "downloads" / "plays.txt").mkdir(parents=True)
     refused(run("plays"), 2, "downloads/plays.txt is a folder")
+
+
+# --- plot and recipes ------------------------------------------------------------------------------------
+
+TINY = "--device cpu --dim 32 --n-layers 1 --n-heads 2 --n-kv-heads 1 --vocab-size bytes --steps 4"
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "one"
+    assert main(f"train --out {folder} {TINY} --eval-every 2 --save-every 0".split()) == 0
+    return folder
+
+
+def test_a_run_knows_the_floor_of_its_text_and_reads_it_by_memory_map(run_folder):
+    record = json.loads((run_folder / "train.json").read_text())
+    assert 0.06 < record["floor_bits_per_byte"] < 0.09
+    ids = map_ids(run_folder / "data" / "train.npy")
+    assert ids.dtype == np.uint16 and len(ids) == (DATA / "tales-en.txt").stat().st_size + 1
+
+
+@pytest.mark.parametrize("ending", ["png", "svg"])
+def test_plot_draws_runs(run_folder, ending, tmp_path, capsys):
+    out = tmp_path / "new" / f"loss.{ending}"
+    result = shell(f"plot {run_folder} {run_folder} --out {out}", capsys)
+    assert result.code == 0 and out.stat().st_size > 10_000
+    assert re.search(
+        r"4 steps, 4,096 tokens, loss \d\.\d+, held out \d\.\d+ bits/byte \(floor 0\.07", result.out
+    )
+
+
+def test_plot_refuses(run_folder, tmp_path, capsys):
+    refused(shell(f"plot {tmp_path}", capsys), 2, "is not the folder of a run")
+    refused(shell(f"plot {run_folder} --out {tmp_path}/x.bmp", capsys), 2, "no picture", ".png, .svg, .pdf")
+    fresh = tmp_path / "fresh"
+    fresh.mkdir()
+    (fresh / "train.json").write_text("{}")
+    refused(shell(f"plot {fresh}", capsys), 2, "has made no step yet")
+
+
+def test_a_recipe_is_a_set_of_defaults(tmp_path, capsys):
+    tiny = "--dim 36 --n-layers 1 --vocab-size 400 --seq-len 16 --batch-size 4 --steps 2 --eval-every 0"
+    result = shell(f"train --recipe stories-15m --out {tmp_path}/run {tiny}", capsys)
+    assert result.code == 0 and "1.072 nats a token" in result.out
+    record = json.loads((tmp_path / "run" / "train.json").read_text())["args"]
+    assert (record["lr"], record["warmup"], record["preset"], record["dim"]) == (
+        5e-4,
+        1000,
+        "stories-15m",
+        36,
+    )
+    refused(shell(f"train --recipe storys-15m --out {tmp_path}/x", capsys), 2, "did you mean stories-15m?")
+
+
+def test_what_was_half_encoded_can_be_gone_on_with(run_folder, tmp_path, capsys):
+    again = tmp_path / "again"
+    shutil.copytree(run_folder, again, ignore=shutil.ignore_patterns("checkpoints", "held_out.npy"))
+    assert shell(f"train --out {again} --resume", capsys).code == 0
+    assert (again / "data" / "held_out.npy").read_bytes() == (
+        run_folder / "data" / "held_out.npy"
+    ).read_bytes()
+    (again / "data" / "train.npy").write_bytes(b"\x93NUMPY")
+    refused(shell(f"train --out {again} --resume --steps 5", capsys), 2, "train.npy is damaged")

@@ -12,6 +12,7 @@ import study_budget
 import study_digits
 import study_feed_forward
 import study_norms
+import study_training
 import study_vocabulary
 from study_budget import steps_within, train_flops
 from torch.nn import functional as F
@@ -24,6 +25,7 @@ STUDIES = {
     "architectures": study_architectures,
     "norms": study_norms,
     "feed_forward": study_feed_forward,
+    "training": study_training,
 }
 STORED = {
     name: json.loads((DATA / "studies" / f"{name}.json").read_text(encoding="utf-8")) for name in STUDIES
@@ -145,6 +147,15 @@ def test_a_short_run_of_norms_and_of_feed_forward_layers_can_be_made_again():
     assert [way["name"] for way in study_feed_forward.study(quick)["ways"]] == [
         way.name for way in study_feed_forward.WAYS
     ]
+
+
+def test_a_short_run_of_training_can_be_made_again():
+    plan, stored = study_training.Plan(), STORED["training"]
+    cells = {(run["batch_size"], run["lr"]) for run in stored["runs"]}
+    assert len(stored["runs"]) == len(cells) == len(plan.batch_sizes) * len(plan.lrs)
+    quick = replace(plan, lrs=(1e-3,), batch_sizes=(2,), seeds=(1,), tokens=512, points=2)
+    (run,) = study_training.study(quick)["runs"]
+    assert len(run["seeds"][0]["curve"]) == 2 and 1 < run["seeds"][0]["bits_per_byte"] < 3
 
 
 def test_feed_forward_layers_without_and_with_a_gate_weigh_the_same():

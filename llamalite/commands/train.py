@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal
 
+from llamalite.commands.recipes import expected
 from llamalite.config import LlamaConfig, preset
 
 
@@ -22,6 +24,7 @@ class Train:
       llamalite train --out runs/first
       llamalite train --data plays.txt --out runs/plays --steps 2000
       llamalite train --out runs/plays --resume --steps 4000
+      llamalite train --recipe stories-15m --data tinystories.txt --out runs/stories      (wants a GPU)
     """
 
     out: Path
@@ -66,10 +69,12 @@ class Train:
     """cuda, mps or cpu; auto takes the first this machine has."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Numbers to multiply in; auto is bfloat16 on cuda, float32 elsewhere. Weights stay float32."""
-    compile: bool = False
-    """Fuse the model with torch.compile: about a minute's wait, then faster steps."""
+    compile: Literal["auto", "on", "off"] = "auto"
+    """Fuse the model with torch.compile: about a minute's wait, then faster steps. auto: on a GPU."""
     threads: int = 0
     """CPU threads; 0 leaves it to PyTorch."""
+    recipe: str = ""
+    """Settings for a longer run on a GPU: stories-15m or stories-110m. What is said beside it wins."""
     resume: bool = False
     """Continue the run in --out from its last checkpoint, with its own settings."""
 
@@ -86,9 +91,11 @@ def run(args: Train) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch
 
+    from llamalite.tales.floor import known_floor
     from llamalite.text.corpus import read_parts
     from llamalite.text.tokenization.tokenizer import load_tokenizer
     from llamalite.train import runs
+    from llamalite.train.device import peak_flops
 
     check_folder(args)
     if args.threads:
@@ -102,17 +109,27 @@ def run(args: Train) -> None:
     given = args.out if args.resume else args.tokenizer
     tokenizer = load_tokenizer(given) if given else runs.build_tokenizer(parts[0], vocab_size)
     cfg = model_config(args, tokenizer.vocab_size)
-    data = runs.build_data(*parts, tokenizer, args.seq_len, args.documents)
     record = {"args": {**asdict(args), "out": str(args.out), "resume": False}, "sha256": fingerprint}
+    record["floor_bits_per_byte"] = known_floor(args.data)
     if args.resume:
         runs.write_json(args.out / "train.json", record)
     else:
         runs.create_run(args.out, cfg, tokenizer, record)
+    try:
+        data = runs.build_data(*parts, tokenizer, args.seq_len, args.documents, args.out / "data")
+    except ValueError:
+        if not args.resume:
+            shutil.rmtree(args.out)  # nothing was in it before, and there is nothing to go on with
+        raise
     print(
         f"{args.data}: {len(data.train):,} tokens to train on, {len(data.held_out):,} held out\n"
         f"{args.preset}: {cfg.n_params:,} parameters, {how.dtype} on {how.device}"
     )
-    runs.train_llama(args.out, cfg, data, how, args.compile, args.resume)
+    compiled = args.compile == "on" or (args.compile == "auto" and how.device.type == "cuda")
+    if args.recipe:
+        flops = float(args.steps * args.batch_size * args.seq_len * cfg.train_flops_per_token(args.seq_len))
+        print(expected(args.recipe, flops, peak_flops(how.device, how.dtype)))
+    runs.train_llama(args.out, cfg, data, how, compiled, args.resume)
     print(f'done: llamalite generate {args.out} --prompt "…"')
 
 

@@ -6,13 +6,17 @@ the text. For BPE a model that also gives weight to other cuts of the same text 
 
 from __future__ import annotations
 
+import json
 import math
 import statistics
 from collections.abc import Iterable
+from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
 from llamalite.tales.telling import END, Tale, Tales
+from llamalite.text.corpus import MANIFEST, shipped_texts
+from llamalite.text.tokenization.bytes import ByteTokenizer
 from llamalite.text.tokenization.tokenizer import Tokenizer
 
 
@@ -36,6 +40,22 @@ def floor(tales: Tales, tokenizer: Tokenizer, n_tales: int = 2000, seed: int = 0
     nats, nats_error = per(tales.entropy, [n_tokens(text, tokenizer) for text in texts])
     bits, bits_error = per(tales.entropy / math.log(2), [n_bytes(text) for text in texts])
     return Floor(nats, nats_error, bits, bits_error)
+
+
+def known_floor(source: str | Path) -> float | None:
+    """Bits a byte of a text that ships, by its name, or of a corpus of tales; None where it is not known.
+
+    >>> f"{known_floor('tales-en'):.2f}", known_floor("plays.txt")
+    ('0.07', None)
+    """
+    manifest = Path(source) / MANIFEST
+    if manifest.is_file():
+        whole = json.loads(manifest.read_bytes())
+        return whole["nats"] / math.log(2) / whole["bytes"] if "nats" in whole else None
+    name = str(source).removeprefix("tales-")
+    if Path(source).exists() or str(source) not in shipped_texts():
+        return None
+    return floor(Tales(name), ByteTokenizer(), n_tales=500).bits_per_byte
 
 
 def floor_of(told: Iterable[Tale], tokenizer: Tokenizer) -> Floor:

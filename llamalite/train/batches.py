@@ -7,18 +7,18 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Int, Integer
 from torch import Tensor
 
 
 def batch(
-    ids: Int[Tensor, " n"],
+    ids: Integer[Tensor, " n"],
     step: int,
     batch_size: int,
     seq_len: int,
     seed: int = 0,
     starts: Int[Tensor, " s"] | None = None,
-) -> tuple[Int[Tensor, "B T"], Int[Tensor, "B T"]]:
+) -> tuple[Integer[Tensor, "B T"], Integer[Tensor, "B T"]]:
     """(inputs, targets) of one step: ``batch_size`` windows from random places, or from random ``starts``.
 
     A pure function of seed and step, drawn whole before anyone cuts it into micro-batches: a run
@@ -36,7 +36,7 @@ def batch(
     return windows[:, :-1], windows[:, 1:]
 
 
-def document_starts(ids: Int[Tensor, " n"], newline: int, seq_len: int) -> Int[Tensor, " s"]:
+def document_starts(ids: Integer[Tensor, " n"], newline: int, seq_len: int) -> Int[Tensor, " s"]:
     """Where a window of ``seq_len`` tokens can begin with a document: at the second of two newlines.
 
     >>> document_starts(torch.tensor([7, 1, 1, 8, 9, 1, 1, 8]), newline=1, seq_len=2).tolist()
@@ -48,8 +48,8 @@ def document_starts(ids: Int[Tensor, " n"], newline: int, seq_len: int) -> Int[T
 
 
 def windows(
-    ids: Int[Tensor, " n"], batch_size: int, seq_len: int
-) -> Iterator[tuple[Int[Tensor, "B T"], Int[Tensor, "B T"]]]:
+    ids: Integer[Tensor, " n"], batch_size: int, seq_len: int
+) -> Iterator[tuple[Integer[Tensor, "B T"], Integer[Tensor, "B T"]]]:
     """(inputs, targets) that predict every token but the first exactly once, in order.
 
     >>> [y.tolist() for x, y in windows(torch.arange(8), batch_size=2, seq_len=3)]
@@ -64,8 +64,8 @@ def windows(
 
 
 def document_windows(
-    ids: Int[Tensor, " n"], starts: Int[Tensor, " s"], batch_size: int, seq_len: int
-) -> Iterator[tuple[Int[Tensor, "B T"], Int[Tensor, "B T"], Bool[Tensor, "B T"]]]:
+    ids: Integer[Tensor, " n"], starts: Int[Tensor, " s"], batch_size: int, seq_len: int
+) -> Iterator[tuple[Integer[Tensor, "B T"], Integer[Tensor, "B T"], Bool[Tensor, "B T"]]]:
     """(inputs, targets, counts) that predict every token but the first once, each document from its start.
 
     A document longer than ``seq_len`` goes on in a window of its own; ``counts`` is false behind its end.

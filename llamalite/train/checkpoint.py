@@ -120,8 +120,15 @@ def latest(root: Path) -> Path | None:
     return next(reversed(all_folders(root)), None)
 
 
-def prune(root: Path, keep_last: int = 2, best_of: str = "val_loss") -> None:
-    """Remove all but the newest checkpoints and the one whose ``info[best_of]`` is lowest.
+def newest_before(root: Path, step: int) -> Path | None:
+    """The last checkpoint that was written before ``step`` was made."""
+    earlier = [folder for folder in all_folders(root) if int(folder.name[5:]) < step]
+    return earlier[-1] if earlier else None
+
+
+def prune(root: Path, keep_last: int = 2, best_of: str = "val_loss", before: int | None = None) -> None:
+    """Remove all but the newest checkpoints, the one whose ``info[best_of]`` is lowest, and the last
+    one from before step ``before``.
 
     A folder that cannot be read is left alone: it may be all that somebody has.
     """
@@ -133,6 +140,7 @@ def prune(root: Path, keep_last: int = 2, best_of: str = "val_loss") -> None:
             continue
     known = {folder: score for folder, score in scores.items() if score is not None}
     keep = {*list(scores)[-keep_last:], *([min(known, key=known.__getitem__)] if known else [])}
+    keep |= {newest_before(root, before)} if before is not None else set()
     for folder in scores:
         if folder not in keep:
             shutil.rmtree(folder)

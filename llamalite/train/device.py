@@ -29,6 +29,31 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype:
     return DTYPES[name]
 
 
+# Dense bf16 FLOP/s of one GPU, by words of its name (facts G3); NVIDIA's headlines say twice as much.
+PEAKS = {
+    ("H200",): 989e12,
+    ("H100", "PCIe"): 756e12,
+    ("H100", "NVL"): 835e12,
+    ("H100",): 989e12,
+    ("A100",): 312e12,
+}
+
+
+def peak_flops(device: torch.device, dtype: torch.dtype) -> float | None:
+    """What the device could do at most, in FLOP/s; None where no published figure is at hand."""
+    if device.type != "cuda" or dtype != torch.bfloat16:
+        return None
+    return known_peak(torch.cuda.get_device_name(device))
+
+
+def known_peak(name: str) -> float | None:
+    """
+    >>> known_peak("NVIDIA H100 PCIe"), known_peak("NVIDIA A100-SXM4-80GB"), known_peak("Tesla T4")
+    (756000000000000.0, 312000000000000.0, None)
+    """
+    return next((peak for words, peak in PEAKS.items() if all(word in name for word in words)), None)
+
+
 def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager:
     """Matrices multiply in ``dtype``; weights, optimiser state and the loss stay in float32."""
     return torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32)

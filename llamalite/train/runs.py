@@ -3,6 +3,7 @@
 RUN/config.json        the LlamaConfig
 RUN/train.json         every setting of the training, and the text's sha256
 RUN/tokenizer.model    or tokenizer.json, or both
+RUN/data/              both parts of the text as ids, read by memory map
 RUN/metrics.jsonl      a line a step
 RUN/checkpoints/       step_000200, …
 """
@@ -11,23 +12,31 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from jaxtyping import Integer
+from torch import Tensor
+from tqdm import tqdm
 
 from llamalite.config import LlamaConfig
 from llamalite.in_torch.llama import Llama, build_table, init_weights
 from llamalite.text.files import write_whole
 from llamalite.text.tokenization.bytes import ByteTokenizer
 from llamalite.text.tokenization.fast import fast
+from llamalite.text.tokenization.ids_file import map_ids, write_ids
 from llamalite.text.tokenization.pieces import PieceTokenizer
+from llamalite.text.tokenization.streaming import encode_iterable
 from llamalite.text.tokenization.tokenizer import Tokenizer, load_tokenizer
 from llamalite.train import checkpoint
 from llamalite.train.batches import document_starts
 from llamalite.train.interruption import RunFailed
 from llamalite.train.training import Data, Forward, Score, Settings, train
+
+CHUNK = 1 << 20  # characters that are encoded between two looks at the progress bar
 
 
 class Run(NamedTuple):
@@ -86,13 +95,21 @@ def build_tokenizer(text: str, vocab_size: int) -> Tokenizer:
 
 
 def build_data(
-    train_text: str, held_out: str, tokenizer: Tokenizer, seq_len: int, documents: bool = False
+    train_text: str,
+    held_out: str,
+    tokenizer: Tokenizer,
+    seq_len: int,
+    documents: bool = False,
+    folder: Path | None = None,
 ) -> Data:
     """Both parts as ids, each behind a bos, so that the first token of each is predicted too.
 
-    With ``documents``, windows begin where a document does: after a blank line.
+    With ``documents``, windows begin where a document does: after a blank line. With a ``folder``, the
+    ids lie in files there, two or four bytes each, and only what a step looks at is in memory.
     """
-    ids = [torch.tensor(tokenizer.encode(part, bos=True)) for part in (train_text, held_out)]
+    paths = [None, None] if folder is None else [folder / "train.npy", folder / "held_out.npy"]
+    texts = zip((train_text, held_out), paths, strict=True)
+    ids = [as_ids(text, tokenizer, path) for text, path in texts]
     if len(ids[0]) <= seq_len or not held_out:
         raise ValueError(
             f"the text is too short: its training part has {len(ids[0])} tokens, and a context of {seq_len} "
@@ -105,6 +122,27 @@ def build_data(
     if not len(starts[0]):
         raise ValueError("the text has no blank line in it; leave --documents out")
     return Data(*ids, len(held_out.encode()), *starts)
+
+
+def as_ids(text: str, tokenizer: Tokenizer, path: Path | None) -> Integer[Tensor, " n"]:
+    """The ids of a text behind a bos; from the file, if they were written there before."""
+    if path is None:
+        return torch.tensor(tokenizer.encode(text, bos=True))
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tqdm(total=len(text), unit=" characters", unit_scale=True, disable=None, leave=False) as bar:
+            chunks = watched(text, bar)
+            write_ids(path, encode_iterable(tokenizer, chunks, bos=True), tokenizer.vocab_size)
+    ids = map_ids(path)
+    if ids.max(initial=0) >= tokenizer.vocab_size:
+        raise ValueError(f"{path} holds ids that this tokenizer does not know; remove it to encode again")
+    return torch.from_numpy(ids)
+
+
+def watched(text: str, bar: tqdm) -> Iterator[str]:
+    for begin in range(0, len(text), CHUNK):
+        yield text[begin : begin + CHUNK]
+        bar.update(min(CHUNK, len(text) - begin))
 
 
 def create_run(folder: Path, cfg: LlamaConfig, tokenizer: Tokenizer, record: dict[str, Any]) -> None:
@@ -134,4 +172,5 @@ def train_llama(
         model = init_weights(empty_llama(cfg, "cpu"), settings.seed).to(settings.device)
     table = build_table(cfg, settings.seq_len, device=settings.device)
     forward: Forward = partial(torch.compile(model) if compiled else model, table=table)
-    return train(model, forward, data, settings, folder, resume)
+    work = cfg.train_flops_per_token(settings.seq_len)
+    return train(model, forward, data, settings, folder, resume, flops_per_token=work)

@@ -14,26 +14,27 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Integer
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from llamalite.in_torch.cross_entropy import cross_entropy
 from llamalite.train import checkpoint
 from llamalite.train.batches import batch, document_windows, windows
-from llamalite.train.device import autocast
+from llamalite.train.device import autocast, peak_flops
 from llamalite.train.interruption import Interrupted, RunFailed, StopSignals
-from llamalite.train.metrics import MetricsLog
+from llamalite.train.metrics import MetricsLog, read_metrics
 from llamalite.train.schedule import learning_rate
+from llamalite.train.spikes import SpikeWatch
 
 Forward = Callable[[Int[Tensor, "B T"]], Float[Tensor, "B T V"]]
 
 
 class Data(NamedTuple):
-    """Token ids of both parts of a text, on the CPU."""
+    """Token ids of both parts of a text, on the CPU, of any width; they may lie in a memory map."""
 
-    train: Int[Tensor, " n"]
-    held_out: Int[Tensor, " m"]  # begins with a token that is only looked at, such as bos
+    train: Integer[Tensor, " n"]
+    held_out: Integer[Tensor, " m"]  # begins with a token that is only looked at, such as bos
     held_out_bytes: int  # of UTF-8, behind held_out[1:]
     starts: Int[Tensor, " s"] | None = None  # where windows of train may begin; None: anywhere
     held_out_starts: Int[Tensor, " t"] | None = None  # where documents of held_out begin; None: one text
@@ -51,6 +52,7 @@ class Settings:
     warmup: int = 50  # steps
     weight_decay: float = 0.1
     betas: tuple[float, float] = (0.9, 0.95)
+    eps: float = 1e-8  # of AdamW; Llama 2 took 1e-5 (facts A3)
     clip: float = 1.0  # largest norm of all gradients together
     seed: int = 0
     eval_every: int = 200  # steps; 0: only at the end
@@ -96,7 +98,9 @@ def build_adamw(model: nn.Module, s: Settings) -> torch.optim.AdamW:
         {"params": matrices, "weight_decay": s.weight_decay},
         {"params": vectors, "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=s.lr, betas=s.betas, fused=True)
+    return torch.optim.AdamW(
+        [g for g in groups if g["params"]], lr=s.lr, betas=s.betas, eps=s.eps, fused=True
+    )
 
 
 def train_step(
@@ -124,10 +128,11 @@ def train_step(
 
 
 def losses(
-    forward: Forward, x: Int[Tensor, "B T"], y: Int[Tensor, "B T"], s: Settings
+    forward: Forward, x: Integer[Tensor, "B T"], y: Integer[Tensor, "B T"], s: Settings
 ) -> Float[Tensor, "B T"]:
+    x, y = (ids.to(s.device).long() for ids in (x, y))  # wide only now: on the disk an id is two bytes
     with autocast(s.device, s.dtype):
-        return cross_entropy(forward(x.to(s.device)), y.to(s.device))
+        return cross_entropy(forward(x), y)
 
 
 @torch.no_grad()
@@ -151,11 +156,17 @@ def optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dic
 
 
 def save(
-    root: Path, step: int, model: nn.Module, optimizer: torch.optim.Optimizer, score: Score | None
+    root: Path,
+    step: int,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    score: Score | None,
+    spike: int | None = None,
 ) -> None:
+    """Also keeps the last checkpoint from before ``spike``, the step at which the loss last jumped."""
     tensors = {"model": dict(model.state_dict()), "optimizer": optimizer_tensors(model, optimizer)}
     checkpoint.save(root, step, tensors, **(score._asdict() if score else {}))
-    checkpoint.prune(root, best_of="bits_per_byte")
+    checkpoint.prune(root, best_of="bits_per_byte", before=spike)
 
 
 def restore(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
@@ -175,18 +186,27 @@ def restore(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) ->
 
 
 def train(
-    model: nn.Module, forward: Forward, data: Data, s: Settings, folder: Path, resume: bool = False
+    model: nn.Module,
+    forward: Forward,
+    data: Data,
+    s: Settings,
+    folder: Path,
+    resume: bool = False,
+    flops_per_token: int | None = None,
 ) -> Score | None:
     """Run from step 0, or from the last checkpoint, to ``s.steps``; return the last validation.
 
-    Writes ``folder/metrics.jsonl`` and ``folder/checkpoints``. Raises ``Interrupted`` after a clean
-    save on Ctrl-C or SIGTERM, and ``RunFailed`` when the loss or the disk gives out.
+    Writes ``folder/metrics.jsonl`` and ``folder/checkpoints``. With ``flops_per_token`` and a device
+    whose peak is known, the metrics say what share of it was used (MFU, facts G3).
+    Raises ``Interrupted`` after a clean save on Ctrl-C or SIGTERM, and ``RunFailed`` when the loss or
+    the disk gives out.
     """
     folder.mkdir(parents=True, exist_ok=True)
     optimizer, root = build_adamw(model, s), folder / "checkpoints"
     newest = checkpoint.latest(root) if resume else None
     start = restore(newest, model, optimizer) if newest else 0
-    score = None
+    score, watch = None, SpikeWatch.after(read_metrics(folder / "metrics.jsonl"), start)
+    peak = peak_flops(s.device, s.dtype) if flops_per_token else None
     with (
         StopSignals() as stop,
         MetricsLog(folder / "metrics.jsonl", after=start) as log,
@@ -199,9 +219,12 @@ def train(
             done, last = step + 1, step + 1 == s.steps
             fresh = validate(model, forward, data, s) if last or due(done, s.eval_every) else None
             score = fresh or score
-            report(log, bar, done, stats, speed, fresh, score, s)
+            spike = watch.hear(done, stats.loss)
+            warn(spike, watch, root)
+            more = {"mfu": round(speed * flops_per_token / peak, 4) if peak else None, "spike": spike and 1}
+            report(log, bar, done, stats, speed, fresh, score, s, **more)
             if last or due(done, s.save_every) or stop.received:
-                save(root, done, model, optimizer, fresh)
+                save(root, done, model, optimizer, fresh, watch.began)
             if stop.received and not last:
                 raise Interrupted(
                     stop.received,
@@ -234,8 +257,24 @@ def guarded_step(forward, optimizer, data: Data, step: int, s: Settings, root: P
         raise RunFailed(f"out of memory at step {step}; raise --accumulate, or lower --batch-size") from error
 
 
+def warn(spike: str | None, watch: SpikeWatch, root: Path) -> None:
+    """Say that the loss has jumped, and where there is to go back to."""
+    if spike:
+        good = checkpoint.newest_before(root, watch.began)
+        kept = f"{good.name}, from before, is kept" if good else "no checkpoint is from before"
+        tqdm.write(f"{spike}; {kept}; if it happens again, take a lower --lr or a longer --warmup")
+
+
 def report(
-    log: MetricsLog, bar: tqdm, done: int, stats: StepStats, speed: float, fresh, score, s: Settings
+    log: MetricsLog,
+    bar: tqdm,
+    done: int,
+    stats: StepStats,
+    speed: float,
+    fresh: Score | None,
+    score: Score | None,
+    s: Settings,
+    **more: float | None,
 ) -> None:
     log.write(
         step=done,
@@ -244,6 +283,7 @@ def report(
         tokens_per_s=round(speed, 1),
         val_loss=fresh and fresh.nats_per_token,
         val_bits_per_byte=fresh and fresh.bits_per_byte,
+        **more,
     )
     val = f", {score.bits_per_byte:.3f} bits/byte held out" if score else ""
     bar.set_postfix_str(f"loss {stats.loss:.3f}, {speed:,.0f} tokens/s{val}", refresh=False)

@@ -43,16 +43,25 @@ def write_header(file: BinaryIO, kind: np.dtype, n_ids: int) -> None:
     np.lib.format.write_array_header_1_0(file, what)
 
 
-def read_ids(path: Path) -> Iterator[int]:
-    """The ids in a ``.npy`` file, one after the other; the file may be larger than memory."""
+def map_ids(path: Path) -> np.ndarray:
+    """The ids in a ``.npy`` file, which stay there until they are looked at: it may be larger than memory.
+
+    Pages are shared with the file until somebody writes to the array; the file itself never changes.
+    """
     with open(path, "rb") as file:
         if file.read(6) != b"\x93NUMPY":
             raise ValueError(f"{path} is no NumPy file (.npy); ids are in what --out of encode has made")
     try:
-        ids = np.load(path, mmap_mode="r", allow_pickle=False)
+        ids = np.load(path, mmap_mode="c", allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise ValueError(f"{path} is damaged ({error}); encode its text again") from error
     if ids.ndim != 1 or ids.dtype.kind not in "iu":
         raise ValueError(f"{path} holds no ids, which are one row of whole numbers; it is {ids.dtype.name}")
+    return ids
+
+
+def read_ids(path: Path) -> Iterator[int]:
+    """The ids in a ``.npy`` file, one after the other."""
+    ids = map_ids(path)
     for begin in range(0, len(ids), BLOCK):
         yield from ids[begin : begin + BLOCK].tolist()
