@@ -1,14 +1,17 @@
-"""Sampling by hand arithmetic; the loop with toys whose answers are known."""
+"""The loops: with toys whose answers are known, then with Llamas, each way against the plainest one."""
+
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from oracle import shape, sharp_weights
 
 from llamalite.config import preset
 from llamalite.in_numpy import generation as in_numpy
 from llamalite.in_numpy import llama as numpy_llama
-from llamalite.in_torch.generation import generate, keep_top, sample
-from llamalite.in_torch.llama import Llama, build_cache, init_weights
+from llamalite.in_torch.generation import generate, generate_batch
+from llamalite.in_torch.llama import Llama, build_cache, build_table, init_weights
 
 V = 10
 
@@ -90,46 +93,71 @@ def test_cached_and_uncached_llama_write_the_same_past_the_context():
     assert len(set(cached)) > 10
 
 
-def test_temperature_zero_is_the_likeliest_token_of_each_row():
-    assert sample(torch.tensor([[0.0, 2.0, 1.0], [3.0, 2.0, 1.0]]), temperature=0).tolist() == [1, 0]
+def test_a_penalty_ends_a_loop():
+    def same(tokens, cache=None):
+        return torch.tensor([0.0, 5.0, 4.0, 3.0]).expand(*tokens.shape, 4)
+
+    assert list(generate(same, [0], 3, max_seq_len=9, temperature=0.0)) == [1, 1, 1]
+    assert list(generate(same, [0], 3, max_seq_len=9, temperature=0.0, repetition_penalty=2.0)) == [1, 2, 3]
+
+
+def test_a_stop_token_ends_the_text_and_is_not_part_of_it():
+    assert list(generate(echo, [3], 9, max_seq_len=100, stop_ids={7})) == [4, 5, 6]
+
+
+# --- batches ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cached", [True, False])
+@pytest.mark.parametrize("name", ["llama1", "llama2-gqa", "llama3.1"])
+def test_a_batch_of_unequal_prompts_is_each_of_them_alone(name, cached):
+    cfg = shape(name)
+    model = Llama(cfg).double()
+    model.load_state_dict({k: torch.tensor(v) for k, v in sharp_weights(cfg).items()})
+    forward = partial(model, table=build_table(cfg, 64, torch.float64))
+    prompts = [[5, 9, 2, 7, 1, 3], [8], [4, 4, 6], list(range(30, 50))]
+
+    def alone(i, **how):
+        cache = build_cache(cfg, 1, 64, dtype=torch.float64)
+        return list(generate(forward, prompts[i], 12, max_seq_len=64, cache=cache, **how))
+
+    def together(**how):
+        cache = build_cache(cfg, len(prompts), 64, dtype=torch.float64) if cached else None
+        rows = generate_batch(forward, prompts, 12, max_seq_len=64, cache=cache, **how)
+        return [[token for token in row if token is not None] for row in zip(*rows, strict=True)]
+
+    greedy = [alone(i, temperature=0.0) for i in range(4)]
+    assert together(temperature=0.0) == greedy and len({tuple(row) for row in greedy}) == 4
+    stop = {greedy[0][4]}
+    stopped = [alone(i, temperature=0.0, stop_ids=stop) for i in range(4)]
+    assert together(temperature=0.0, stop_ids=stop) == stopped and len(stopped[0]) <= 4
+    draws = [torch.Generator().manual_seed(i) for i in range(4)]
+    drawn = [alone(i, temperature=1.0, generator=torch.Generator().manual_seed(i)) for i in range(4)]
+    assert together(temperature=1.0, generators=draws) == drawn
+
+
+def places(tokens, positions=None, mask=None, cache=None):
+    """The next token is where this one stands, plus one; it must see as many, and no padding."""
+    assert torch.equal(mask.sum(-1)[:, -1], positions[:, -1] + 1)
+    return torch.nn.functional.one_hot((positions + 1) % V, V).float() * 50
+
+
+def test_rows_count_their_own_positions_and_see_their_own_tokens():
+    rows = list(generate_batch(places, [[7], [7, 7, 7]], 3, max_seq_len=9, temperature=0.0))
+    assert rows == [[1, 3], [2, 4], [3, 5]]
 
 
 @pytest.mark.parametrize(
-    ("top_p", "kept"),
-    [(0.0, [0.4]), (0.39, [0.4]), (0.41, [0.4, 0.3]), (0.71, [0.4, 0.3, 0.2]), (1.0, [0.4, 0.3, 0.2, 0.1])],
+    ("prompts", "n", "way_out"),
+    [
+        ([], 1, "there is no prompt"),
+        ([[1], []], 1, "one token at least"),
+        ([[1], [1] * 5], 5, "ask for 4 at"),
+    ],
 )
-def test_top_p_keeps_the_token_that_crosses_the_line(top_p, kept):
-    """Meta's rule: a token goes when the likelier ones together exceed p."""
-    probs = torch.tensor([0.1, 0.4, 0.2, 0.3], dtype=torch.float64)
-    expected = torch.tensor(
-        [p / sum(kept) if p in kept else 0.0 for p in probs.tolist()], dtype=torch.float64
-    )
-    torch.testing.assert_close(keep_top(probs, top_p), expected, rtol=0, atol=1e-15)
-
-
-def test_rows_are_cut_apart():
-    probs = torch.tensor([[0.9, 0.1], [0.5, 0.5]])
-    assert keep_top(probs, 0.8).tolist() == [[1.0, 0.0], [0.5, 0.5]]
-
-
-def test_samples_come_with_their_probabilities():
-    """Temperature 0.5 squares the odds: 2:1 becomes 4:1."""
-    logits = torch.tensor([2.0, 1.0]).log().expand(20_000, 2)
-    draws = sample(logits, temperature=0.5, top_p=1.0, generator=torch.Generator().manual_seed(0))
-    assert draws.shape == (20_000,)
-    assert draws.float().mean().item() == pytest.approx(0.2, abs=0.01)  # 3.5 standard deviations
-
-
-def test_the_generator_decides():
-    logits = torch.zeros(4, 3, 50)
-    a, b = (sample(logits, generator=torch.Generator().manual_seed(1)) for _ in range(2))
-    assert a.shape == (4, 3) and torch.equal(a, b)
-
-
-@pytest.mark.parametrize("bad", [{"temperature": -1.0}, {"top_p": 1.5}])
-def test_impossible_sampling_is_refused(bad):
-    with pytest.raises(ValueError, match="sample: temperature"):
-        sample(torch.zeros(3), **bad)
+def test_batches_that_do_not_fit_are_refused(prompts, n, way_out):
+    with pytest.raises(ValueError, match=way_out):
+        next(generate_batch(places, prompts, n, max_seq_len=8))
 
 
 # --- the NumPy half ----------------------------------------------------------------------------------
@@ -193,25 +221,3 @@ def test_a_model_holds_its_weights_in_one_array_of_the_precision_asked_for():
     cache = numpy_llama.build_cache(cfg, 1, dtype=np.float32)
     logits = numpy_llama.as_model(params, cfg, np.float32)(np.array([[1, 2]]), cache=cache)
     assert logits.dtype == np.float32 and cache.length == 2
-
-
-@pytest.mark.parametrize("top_p", [0.0, 0.3, 0.71, 1.0])
-def test_both_halves_keep_the_same_tokens(top_p):
-    probs = np.random.default_rng(0).dirichlet(np.full(20, 0.5), size=(3, 4))
-    probs[0, 0] = 1 / 20  # of equals, the first stay
-    expected = keep_top(torch.tensor(probs), top_p).numpy()
-    np.testing.assert_allclose(in_numpy.keep_top(probs, top_p), expected, rtol=1e-12)
-
-
-def test_numpy_samples_come_with_their_probabilities():
-    logits = np.broadcast_to(np.log([2.0, 1.0]), (20_000, 2))
-    draws = in_numpy.sample(logits, temperature=0.5, top_p=1.0, generator=np.random.default_rng(0))
-    assert draws.shape == (20_000,)
-    assert draws.mean() == pytest.approx(0.2, abs=0.01)
-    assert in_numpy.sample(np.array([[0.0, 2.0], [3.0, 2.0]]), temperature=0).tolist() == [1, 0]
-
-
-@pytest.mark.parametrize("bad", [{"temperature": -1.0}, {"top_p": 1.5}])
-def test_numpy_refuses_impossible_sampling(bad):
-    with pytest.raises(ValueError, match="sample: temperature"):
-        in_numpy.sample(np.zeros(3), **bad)

@@ -23,7 +23,7 @@ SHARED = {
     "config", "cli", "__main__",  # the package's front door
     "train", "generate", "info", "fetch", "plot", "recipes",  # one a command
     "linear", "cross_entropy", "adamw",  # small pieces that several chapters teach
-    "layernorm", "alternatives", "beam_search",  # what Llama is compared with
+    "layernorm", "alternatives", "beam_search", "sampling", "stopping",  # what Llama is compared with
     "corpus", "files", "bytes", "pieces", "tokenizer",  # text in, ids out
     "sources", "remote", "documents",  # texts that others keep: where, how to ask for them, what is in them
     "batches", "pairs", "schedule", "checkpoint", "device", "metrics", "interruption",
@@ -142,6 +142,8 @@ NUMPY_ONLY = {
 }  # fmt: skip
 DIFFERENT_ARGUMENTS = {
     "init_weights",  # NumPy makes a dict from a config, torch fills a module
+    "generate",  # a trained model has more ways to choose, and ids that end a text
+    "sample",  # top-k and min-p on top of the two that Meta's code has
 }
 OWN_PRECISION = {"build_table", "build_cache"}  # float64 by hand, float32 in a trained model
 DEVICES = {"device"}  # an argument that only torch has
