@@ -11,6 +11,7 @@ import study_architectures
 import study_budget
 import study_digits
 import study_feed_forward
+import study_gqa
 import study_norms
 import study_training
 import study_vocabulary
@@ -26,6 +27,7 @@ STUDIES = {
     "norms": study_norms,
     "feed_forward": study_feed_forward,
     "training": study_training,
+    "gqa": study_gqa,
 }
 STORED = {
     name: json.loads((DATA / "studies" / f"{name}.json").read_text(encoding="utf-8")) for name in STUDIES
