@@ -15,12 +15,13 @@ from typing import Annotated, Any
 
 import tyro
 
-from llamalite.commands import data, fetch, generate, info, plot, recipes, tokenizer, train
+from llamalite.commands import chat, data, fetch, generate, info, plot, recipes, tokenizer, train
 
 # Options → what is done with them; a command is called what its class is called, in small letters.
 COMMANDS: dict[type, Callable[[Any], None]] = {
     train.Train: train.run,
     generate.Generate: generate.run,
+    chat.Chat: chat.run,
     plot.Plot: plot.run,
     info.Info: info.run,
     fetch.Fetch: fetch.run,

@@ -221,3 +221,34 @@ def test_what_was_half_encoded_can_be_gone_on_with(run_folder, tmp_path, capsys)
     ).read_bytes()
     (again / "data" / "train.npy").write_bytes(b"\x93NUMPY")
     refused(shell(f"train --out {again} --resume --steps 5", capsys), 2, "train.npy is damaged")
+
+
+def test_many_prompts_get_the_texts_that_each_would_get_alone(run_folder, tmp_path, capsys):
+    prompts = tmp_path / "prompts.txt"
+    prompts.write_text("A fox\n\nThe old king said\n")
+    rules = "--tokens 20 --top-k 40 --min-p 0.01 --repetition-penalty 1.2 --device cpu"
+    alone = []
+    for prompt in ("A fox", "", "The old king said"):
+        assert main(["generate", str(run_folder), "--prompt", prompt, *rules.split()]) == 0
+        alone.append(capsys.readouterr().out)
+    together = shell(f"generate {run_folder} --prompts-file {prompts} --batch-size 2 {rules}", capsys)
+    assert together.code == 0 and together.out == "\n".join(alone) + "\n"
+
+
+def test_a_stop_string_ends_the_text(run_folder, tmp_path, capsys):
+    line = f"generate {run_folder} --prompt A --tokens 40 --device cpu"
+    text = shell(line, capsys).out[1:-1]
+    stops = text[20:22], text[10:12]
+    assert not any(character.isspace() for stop in stops for character in stop)
+    stopped = shell(f"{line} --stop {stops[0]} --stop {stops[1]}", capsys).out[1:-1]
+    assert stopped == min((text.split(stop)[0] for stop in stops), key=len)
+
+
+def test_generate_refuses(run_folder, tmp_path, capsys):
+    empty = tmp_path / "empty.txt"
+    empty.touch()
+    refused(shell(f"generate {run_folder} --prompts-file {empty}", capsys), 2, "is empty")
+    refused(
+        shell(f"generate {run_folder} --prompts-file {empty} --prompt x", capsys), 2, "exclude each other"
+    )
+    refused(shell(f"generate {run_folder} --top-k -1 --device cpu", capsys), 2, "top_k -1")

@@ -21,9 +21,10 @@ STEMS = [
 # Modules that belong to no chapter of their own, and why there may be no more of them than these.
 SHARED = {
     "config", "cli", "__main__",  # the package's front door
-    "train", "generate", "info", "fetch", "plot", "recipes",  # one a command
+    "train", "generate", "chat", "info", "fetch", "plot", "recipes",  # one a command
     "linear", "cross_entropy", "adamw",  # small pieces that several chapters teach
-    "layernorm", "alternatives", "beam_search", "sampling", "stopping",  # what Llama is compared with
+    "layernorm", "alternatives", "beam_search",  # what Llama is compared with
+    "sampling", "stopping",  # how one token is chosen, and where a text ends
     "corpus", "files", "bytes", "pieces", "tokenizer",  # text in, ids out
     "sources", "remote", "documents",  # texts that others keep: where, how to ask for them, what is in them
     "batches", "pairs", "schedule", "checkpoint", "device", "metrics", "interruption",

@@ -1,0 +1,1 @@
+"""After pretraining: talking, and learning what is preferred."""
