@@ -1,11 +1,13 @@
 """One call of every drawing and of every exploration, with numbers made up for the purpose."""
 
 import numpy as np
+import torch
 
 from llamalite.config import RopeScaling, preset
 from llamalite.figures import (
     attention,
     encoder_decoder,
+    generation,
     language_model,
     llama,
     rmsnorm,
@@ -41,6 +43,7 @@ SURFACE = {
     "settings": {"tokens": 640, "points": 2, "seq_len": 64},
     "runs": [{"batch_size": b, "lr": lr, "seeds": SEEDS[:b]} for b in (1, 2) for lr in (0.1, 0.2, 0.3)],
 }
+HALVES = np.array([0.5, 0.25, 0.125, 0.125])
 DRAWINGS = {
     "weights": lambda: attention.draw_weights(LOOKS[0, 0, :3, :3], ["a", "$", "c"], "One head"),
     "heads": lambda: attention.draw_heads(LOOKS),
@@ -82,6 +85,12 @@ DRAWINGS = {
     "paths": lambda: training.draw_paths(lambda x, y: x**2 + y**2, {"a": np.eye(2)}, "A path"),
     "stuck": lambda: training.draw_stuck({"float32": np.arange(3)}, "A weight"),
     "loss surface": lambda: training.draw_surface(SURFACE, 1, 0.2),
+    "choices": lambda: generation.draw_choices(
+        {"a": HALVES, "b": np.eye(4)[1]}, [" a", "$", "\n", ""], "Next"
+    ),
+    "quality": lambda: generation.draw_quality([0.5, 1.0], {"all": [1.0, 0.5]}, {"all": [0.1, 0.3]}),
+    "generation rereading": lambda: generation.draw_rereading({"again": [1, 2], "once": [1, 1]}),
+    "batches": lambda: generation.draw_batches([1, 2, 4], [10.0, 19.0, 35.0], [0.1, 0.105, 0.114]),
     "tokens": lambda: tokenization.draw_tokens([("all sorts of $ and \\frac", MIXED), ("nothing", [])]),
     "merges": lambda: tokenization.draw_merges(STEPS, {"lo": 0, "low": 1, "▁low": 2}),
     "byte merges": lambda: tokenization.draw_merges([[b"\xec", b"\x95", b"\x88"], [b"\xec\x95", b"\x88"]]),
@@ -101,6 +110,7 @@ EXPLORATIONS = {name: getattr(rope, name) for name in dir(rope) if name.startswi
         CURVES, 0.08, TALE, np.ones((2, len(TALE)))
     ),
     "loss surface": lambda: training.explore_surface(SURFACE),
+    "next token": lambda: generation.explore_choice({"A": torch.arange(4.0)}, ["a", "b", "c", "d"]),
     "tokens": lambda: tokenization.explore_tokens({"bytes": ByteTokenizer()}, ["a tale", "옛날"]),
     "merges": lambda: tokenization.explore_merges("옛날 옛날", [(236, 152), (256, 155)], 2),
 }
