@@ -8,6 +8,7 @@ from llamalite.figures import (
     attention,
     encoder_decoder,
     generation,
+    gqa,
     language_model,
     llama,
     rmsnorm,
@@ -44,6 +45,15 @@ SURFACE = {
     "runs": [{"batch_size": b, "lr": lr, "seeds": SEEDS[:b]} for b in (1, 2) for lr in (0.1, 0.2, 0.3)],
 }
 HALVES = np.array([0.5, 0.25, 0.125, 0.125])
+SHARED_HEADS = {
+    "settings": {"uptrain": [0.0, 0.1], "n_heads": 2},
+    "from_the_start": [{"n_kv_heads": n, "scores": [0.1, 0.2]} for n in (1, 2)],
+    "converted": [
+        {"n_kv_heads": n, "how": how, "bits_per_byte": [0.5, 0.1]}
+        for n in (1, 2)
+        for how in ("mean", "first", "random")
+    ],
+}
 DRAWINGS = {
     "weights": lambda: attention.draw_weights(LOOKS[0, 0, :3, :3], ["a", "$", "c"], "One head"),
     "heads": lambda: attention.draw_heads(LOOKS),
@@ -90,6 +100,11 @@ DRAWINGS = {
     ),
     "quality": lambda: generation.draw_quality([0.5, 1.0], {"all": [1.0, 0.5]}, {"all": [0.1, 0.3]}),
     "generation rereading": lambda: generation.draw_rereading({"again": [1, 2], "once": [1, 1]}),
+    "sharing": lambda: gqa.draw_sharing(8, (8, 2, 1)),
+    "caches": lambda: gqa.draw_caches(["llama1-7b", "llama3.1-8b"]),
+    "gqa speed": lambda: gqa.draw_speed([1, 2], {"repeat": [1.0, 2.0]}, [0.5, 1.0]),
+    "uptraining": lambda: gqa.draw_uptraining(SHARED_HEADS),
+    "gqa scores": lambda: gqa.draw_scores(SHARED_HEADS),
     "batches": lambda: generation.draw_batches([1, 2, 4], [10.0, 19.0, 35.0], [0.1, 0.105, 0.114]),
     "tokens": lambda: tokenization.draw_tokens([("all sorts of $ and \\frac", MIXED), ("nothing", [])]),
     "merges": lambda: tokenization.draw_merges(STEPS, {"lo": 0, "low": 1, "▁low": 2}),
@@ -110,6 +125,7 @@ EXPLORATIONS = {name: getattr(rope, name) for name in dir(rope) if name.startswi
         CURVES, 0.08, TALE, np.ones((2, len(TALE)))
     ),
     "loss surface": lambda: training.explore_surface(SURFACE),
+    "memory": lambda: gqa.explore_memory(["llama2-70b", "llama3-8b"]),
     "next token": lambda: generation.explore_choice({"A": torch.arange(4.0)}, ["a", "b", "c", "d"]),
     "tokens": lambda: tokenization.explore_tokens({"bytes": ByteTokenizer()}, ["a tale", "옛날"]),
     "merges": lambda: tokenization.explore_merges("옛날 옛날", [(236, 152), (256, 155)], 2),

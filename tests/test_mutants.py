@@ -200,6 +200,13 @@ MUTANTS = [
         "tests/test_stopping.py::test_a_stream_ends_where_the_finished_text_would_be_cut",
     ),
     Mutant(
+        "heads merged that are no neighbours",
+        "in_torch/gqa.py",
+        "groups = w.reshape(n_groups, n_heads // n_groups, -1, w.shape[1])",
+        "groups = w.reshape(n_heads // n_groups, n_groups, -1, w.shape[1]).transpose(0, 1)",
+        "tests/test_gqa.py::test_neighbours_share[2]",
+    ),
+    Mutant(
         "no space before the end of an answer",
         "align/chat.py",
         "{assistant.content.strip()} ",
