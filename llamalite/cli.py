@@ -15,7 +15,19 @@ from typing import Annotated, Any
 
 import tyro
 
-from llamalite.commands import chat, data, fetch, generate, info, plot, recipes, tokenizer, train
+from llamalite.commands import (
+    chat,
+    convert,
+    data,
+    fetch,
+    generate,
+    info,
+    plot,
+    recipes,
+    tokenizer,
+    train,
+    verify,
+)
 
 # Options → what is done with them; a command is called what its class is called, in small letters.
 COMMANDS: dict[type, Callable[[Any], None]] = {
@@ -24,6 +36,8 @@ COMMANDS: dict[type, Callable[[Any], None]] = {
     chat.Chat: chat.run,
     plot.Plot: plot.run,
     info.Info: info.run,
+    convert.Convert: convert.run,
+    verify.Verify: verify.run,
     fetch.Fetch: fetch.run,
     data.Data: data.run,
     tokenizer.Tokenizer: tokenizer.run,

@@ -21,7 +21,7 @@ STEMS = [
 # Modules that belong to no chapter of their own, and why there may be no more of them than these.
 SHARED = {
     "config", "cli", "__main__",  # the package's front door
-    "train", "generate", "chat", "info", "fetch", "plot", "recipes",  # one a command
+    "train", "generate", "chat", "convert", "verify", "info", "fetch", "plot", "recipes",  # one a command
     "linear", "cross_entropy", "adamw",  # small pieces that several chapters teach
     "layernorm", "alternatives", "beam_search",  # what Llama is compared with
     "sampling", "stopping",  # how one token is chosen, and where a text ends

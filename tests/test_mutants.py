@@ -35,7 +35,7 @@ MUTANTS = [
     ),
     Mutant(
         "keys permuted with n_heads",
-        "in_torch/weights.py",
+        "in_torch/weights/names.py",
         "return cfg.n_kv_heads if name.endswith",
         "return cfg.n_heads if name.endswith",
         f"{LOGITS}[llama3]",
@@ -205,6 +205,20 @@ MUTANTS = [
         "groups = w.reshape(n_groups, n_heads // n_groups, -1, w.shape[1])",
         "groups = w.reshape(n_heads // n_groups, n_groups, -1, w.shape[1]).transpose(0, 1)",
         "tests/test_gqa.py::test_neighbours_share[2]",
+    ),
+    Mutant(
+        "Llama 3's embedding split as Llama 2's",
+        "in_torch/weights/meta.py",
+        "embedding_axis = 1 if cfg.rope_theta == OLD_THETA else 0",
+        "embedding_axis = 1",
+        "tests/test_conversion.py::test_the_embedding_is_split_by_width_until_llama_2_and_by_words_from_llama_3[llama3-0]",
+    ),
+    Mutant(
+        "keys turned back by halves for n_heads",
+        "in_torch/weights/hugging_face.py",
+        'relayout(found, heads, source="half")',
+        'relayout(found, cfg.n_heads, source="half")',
+        "tests/test_conversion.py::test_many_files_with_an_index",
     ),
     Mutant(
         "no space before the end of an answer",

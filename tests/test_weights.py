@@ -6,7 +6,7 @@ from oracle import SHAPES, hugging_face, shape, sharp_weights
 
 from llamalite.in_torch.llama import Llama, build_table
 from llamalite.in_torch.rope import apply_rope, relayout, rope_table
-from llamalite.in_torch.weights import from_hugging_face, rotated_heads, to_hugging_face
+from llamalite.in_torch.weights.names import from_hugging_face, rotated_heads, to_hugging_face
 
 T = 40
 

@@ -1,6 +1,6 @@
 """The one table of names: ours, Meta's and Hugging Face's, and the permutation between their RoPEs.
 
-So far this translates state dicts in memory; files and shards come with chapter 12.
+Nothing here touches a file; ``meta.py`` and ``hugging_face.py`` do.
 """
 
 from torch import Tensor
@@ -41,6 +41,19 @@ def hugging_face_names(cfg: LlamaConfig) -> dict[str, str]:
         names |= {
             f"layers.{i}.{ours}": f"model.layers.{i}.{theirs}" for ours, (_, theirs) in LAYER_NAMES.items()
         }
+    return names
+
+
+def meta_names(cfg: LlamaConfig) -> dict[str, str]:
+    """Our parameter names → Meta's. Its files hold an output head even where it is the embedding.
+
+    >>> from llamalite.config import preset
+    >>> meta_names(preset("llama2-7b"))["layers.31.feed_forward.w_up.weight"]
+    'layers.31.feed_forward.w3.weight'
+    """
+    names = {ours: theirs for ours, (theirs, _) in TOP_NAMES.items()}
+    for i in range(cfg.n_layers):
+        names |= {f"layers.{i}.{ours}": f"layers.{i}.{theirs}" for ours, (theirs, _) in LAYER_NAMES.items()}
     return names
 
 
