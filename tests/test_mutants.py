@@ -214,10 +214,10 @@ MUTANTS = [
         "tests/test_conversion.py::test_the_embedding_is_split_by_width_until_llama_2_and_by_words_from_llama_3[llama3-0]",
     ),
     Mutant(
-        "keys turned back by halves for n_heads",
+        "a file's rows of wq and wk taken as they are",
         "in_torch/weights/hugging_face.py",
         'relayout(found, heads, source="half")',
-        'relayout(found, cfg.n_heads, source="half")',
+        "found",
         "tests/test_conversion.py::test_many_files_with_an_index",
     ),
     Mutant(
