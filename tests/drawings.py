@@ -16,6 +16,7 @@ from llamalite.figures import (
     swiglu,
     tokenization,
     training,
+    weights,
 )
 from llamalite.text.tokenization.bytes import ByteTokenizer
 
@@ -105,6 +106,12 @@ DRAWINGS = {
     "gqa speed": lambda: gqa.draw_speed([1, 2], {"repeat": [1.0, 2.0]}, [0.5, 1.0]),
     "uptraining": lambda: gqa.draw_uptraining(SHARED_HEADS),
     "gqa scores": lambda: gqa.draw_scores(SHARED_HEADS),
+    "rows": lambda: weights.draw_rows(8),
+    "wrong loads": lambda: weights.draw_loss_by_position({"right": [3.0, 1.0], "wrong": [3.0, 2.0]}),
+    "errors": lambda: weights.draw_errors(
+        [1, 100], {"right": [0.0, 1e-6], "wrong": [0.1, 0.3]}, [1e-4, 1e-3]
+    ),
+    "cuts": lambda: weights.draw_cuts("llama3-70b", 8),
     "batches": lambda: generation.draw_batches([1, 2, 4], [10.0, 19.0, 35.0], [0.1, 0.105, 0.114]),
     "tokens": lambda: tokenization.draw_tokens([("all sorts of $ and \\frac", MIXED), ("nothing", [])]),
     "merges": lambda: tokenization.draw_merges(STEPS, {"lo": 0, "low": 1, "▁low": 2}),
@@ -125,6 +132,7 @@ EXPLORATIONS = {name: getattr(rope, name) for name in dir(rope) if name.startswi
         CURVES, 0.08, TALE, np.ones((2, len(TALE)))
     ),
     "loss surface": lambda: training.explore_surface(SURFACE),
+    "cuts of a file": lambda: weights.explore_cuts(["llama2-13b"]),
     "memory": lambda: gqa.explore_memory(["llama2-70b", "llama3-8b"]),
     "next token": lambda: generation.explore_choice({"A": torch.arange(4.0)}, ["a", "b", "c", "d"]),
     "tokens": lambda: tokenization.explore_tokens({"bytes": ByteTokenizer()}, ["a tale", "옛날"]),

@@ -26,16 +26,18 @@ def relative(a: torch.Tensor, b: torch.Tensor) -> float:
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_logits_equal_hugging_face_in_float64(name):
-    """At the start, across the original context's edge, and at the far end of 131,072 positions."""
+    """At the start, across the original context's edge, at 131,072 positions, and over all of them."""
     cfg, ours, theirs = both_models(name, torch.float64)
     tokens = torch.randint(0, cfg.vocab_size, (2, T), generator=torch.Generator().manual_seed(1))
     edge = cfg.rope_scaling.original_max_seq_len if cfg.rope_scaling else cfg.max_seq_len
     table = build_table(cfg, 131_072, torch.float64)
-    for start in (0, edge - T // 2, 131_072 - T):
-        positions = torch.arange(start, start + T)
+    rows = [torch.arange(start, start + T) for start in (0, edge - T // 2, 131_072 - T)]
+    for positions in [*rows, torch.linspace(0, 131_071, T).long()]:
         with torch.no_grad():
             a = ours(tokens, table, positions)
-            b = theirs(tokens, position_ids=positions[None].expand(2, -1)).logits
+            # With a mask, or gaps between positions would pass for the ends of documents.
+            given = {"attention_mask": torch.ones_like(tokens), "position_ids": positions[None].expand(2, -1)}
+            b = theirs(tokens, **given).logits
         assert b.std() > 0.5, "the logits are too flat to show a difference"
         assert relative(a, b) < 1e-8
 
