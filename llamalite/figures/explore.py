@@ -25,7 +25,8 @@ def explore(draw: Callable[..., Any], **controls: tuple[Any, Any]) -> None:
         return
     sliders = {name: make_control(widgets, name, *control) for name, control in controls.items()}
     picture = widgets.interactive_output(lambda **values: display(draw(**values)), sliders)
-    display(widgets.VBox([widgets.HBox(list(sliders.values())), picture]))
+    row = widgets.HBox(list(sliders.values()), layout=widgets.Layout(flex_flow="row wrap"))
+    display(widgets.VBox([row, picture]))
 
 
 def import_widgets() -> Any:
