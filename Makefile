@@ -10,6 +10,8 @@ INDEX   = $(if $(CPU),--extra-index-url https://download.pytorch.org/whl/cpu)
 # One thread for tiny models: a second one only spins (chapter 09 measures it).
 ONE_THREAD = OMP_NUM_THREADS=1
 DEMO       = runs/demo
+# Test files that run at the same time; 0 runs them one after the other.
+WORKERS   ?= auto
 
 .PHONY: help lab test demo chapters lint clean
 .DEFAULT_GOAL = help
@@ -30,8 +32,8 @@ lab: $(READY) ## set up, and open the chapters in JupyterLab
 	$(BIN)/python -m jupyterlab chapters
 
 test: $(READY) lint ## set up, and run every test: code, chapters, exercises, mutants
-	$(ONE_THREAD) $(BIN)/python -m pytest
-	$(ONE_THREAD) $(BIN)/python -m pytest --nbval chapters/
+	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS)
+	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --nbval chapters/
 
 demo: $(READY) ## set up, tell tales, train a tiny Llama 3 on them for two minutes, and read what it writes
 	rm -rf $(DEMO)

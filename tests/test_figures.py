@@ -9,7 +9,10 @@ matplotlib.use("agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from drawings import CURVES, DRAWINGS, EXPLORATIONS, LOSSES, MIXED, NATS, SIZES, STEPS, TALE
+from drawings import DRAWINGS, EXPLORATIONS
+from drawings.language_model import CURVES, NATS
+from drawings.made_up import LOSSES, TALE
+from drawings.tokenization import MIXED, SIZES, STEPS
 from matplotlib.figure import Figure
 
 from llamalite.config import RopeScaling

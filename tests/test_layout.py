@@ -85,8 +85,9 @@ def test_the_short_list_has_no_dead_names():
 
 def test_a_test_file_is_named_after_what_it_tests():
     known = HOUSE_TESTS | {name for path in modules() for name in (path.stem, path.parent.name)}
+    known |= {path.stem for path in (ROOT / "tools").glob("*.py")}
     for path in (ROOT / "tests").glob("test_*.py"):
-        assert path.stem.removeprefix("test_") in known, f"{path.name}: there is no module of that name"
+        assert path.stem.removeprefix("test_") in known, f"{path.name}: there is no module or tool of that name"
 
 
 def test_every_module_of_the_two_halves_is_tested_under_its_own_name():
