@@ -87,7 +87,7 @@ def test_a_test_file_is_named_after_what_it_tests():
     known = HOUSE_TESTS | {name for path in modules() for name in (path.stem, path.parent.name)}
     known |= {path.stem for path in (ROOT / "tools").glob("*.py")}
     for path in (ROOT / "tests").glob("test_*.py"):
-        assert path.stem.removeprefix("test_") in known, f"{path.name}: there is no module or tool of that name"
+        assert path.stem.removeprefix("test_") in known, f"{path.name}: no module or tool is called so"
 
 
 def test_every_module_of_the_two_halves_is_tested_under_its_own_name():
