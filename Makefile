@@ -13,7 +13,7 @@ DEMO       = runs/demo
 # Test files that run at the same time; 0 runs them one after the other.
 WORKERS   ?= auto
 
-.PHONY: help lab test demo chapters lint clean
+.PHONY: help lab test demo chapters bench lint clean
 .DEFAULT_GOAL = help
 
 help: ## show this list
@@ -44,6 +44,9 @@ demo: $(READY) ## set up, tell tales, train a tiny Llama 3 on them for two minut
 
 chapters: $(READY) ## run the notebooks again and store their outputs
 	$(ONE_THREAD) $(BIN)/python tools/run_notebooks.py chapters/*.ipynb
+
+bench: $(READY) ## measure how fast training and writing are, beside others (a quarter of an hour, nothing else running)
+	$(ONE_THREAD) $(BIN)/python tools/bench_torch.py --out data/bench.json
 
 lint: $(READY) ## check style and layout of the code
 	$(BIN)/ruff check .

@@ -24,7 +24,7 @@ SHARED = {
     "train", "generate", "chat", "convert", "verify", "info", "fetch", "plot", "recipes",  # one a command
     "linear", "cross_entropy", "adamw",  # small pieces that several chapters teach
     "layernorm", "alternatives", "beam_search",  # what Llama is compared with
-    "sampling", "stopping",  # how one token is chosen, and where a text ends
+    "sampling", "stopping", "decoding",  # how one token is chosen, where a text ends, and the short way to it
     "corpus", "files", "bytes", "pieces", "tokenizer",  # text in, ids out
     "sources", "remote", "documents",  # texts that others keep: where, how to ask for them, what is in them
     "batches", "pairs", "schedule", "checkpoint", "device", "metrics", "interruption",

@@ -64,14 +64,15 @@ def answering(args: Chat, opened: Run, format: Format) -> Answer:
     import torch
 
     from llamalite.align.chat import fit
+    from llamalite.in_torch.decoding import Decoder
     from llamalite.in_torch.generation import generate
-    from llamalite.in_torch.llama import build_cache, build_table
+    from llamalite.in_torch.llama import build_cache
     from llamalite.text.stopping import until
     from llamalite.text.tokenization.tokenizer import stream_text
 
     model, tokenizer, cfg, _ = opened
     device = model.tok_embeddings.weight.device
-    forward, cache = partial(model, table=build_table(cfg, device=device)), build_cache(cfg, 1, device=device)
+    forward, cache = Decoder(model), build_cache(cfg, 1, device=device)
     generator = torch.Generator(device).manual_seed(args.seed)
     free = min(args.tokens, cfg.max_seq_len // 2)
 

@@ -69,14 +69,15 @@ def run(args: Generate) -> None:
 def one_text(args: Generate, opened: Run, device: torch.device | str) -> Iterator[str]:
     import torch
 
+    from llamalite.in_torch.decoding import Decoder
     from llamalite.in_torch.generation import generate
-    from llamalite.in_torch.llama import build_cache, build_table
+    from llamalite.in_torch.llama import build_cache
     from llamalite.text.stopping import until
     from llamalite.text.tokenization.tokenizer import stream_text
 
     model, tokenizer, cfg, _ = opened
     ids = generate(
-        partial(model, table=build_table(cfg, device=device)),
+        Decoder(model),
         tokenizer.encode(before_prompt(args, args.prompt) + args.prompt),
         args.tokens,
         max_seq_len=cfg.max_seq_len,

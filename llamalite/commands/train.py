@@ -95,9 +95,10 @@ def run(args: Train) -> None:
     from llamalite.text.corpus import read_parts
     from llamalite.text.tokenization.tokenizer import load_tokenizer
     from llamalite.train import runs
-    from llamalite.train.device import peak_flops
+    from llamalite.train.device import keep_memory, peak_flops
 
     check_folder(args)
+    keep_memory()
     if args.threads:
         torch.set_num_threads(args.threads)
     vocab_size = 0 if args.vocab_size == "bytes" else args.vocab_size
