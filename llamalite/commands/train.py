@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Literal
 
@@ -68,7 +68,8 @@ class Train:
     device: str = "auto"
     """cuda, mps or cpu; auto takes the first this machine has."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Numbers to multiply in; auto is bfloat16 on cuda, float32 elsewhere. Weights stay float32."""
+    """Numbers to multiply in. Weights stay float32. auto: bfloat16 on cuda, and from ten million parameters
+    on also on processors that multiply it; else float32."""
     compile: Literal["auto", "on", "off"] = "auto"
     """Fuse the model with torch.compile: about a minute's wait, then faster steps. auto: on a GPU."""
     threads: int = 0
@@ -95,7 +96,7 @@ def run(args: Train) -> None:
     from llamalite.text.corpus import read_parts
     from llamalite.text.tokenization.tokenizer import load_tokenizer
     from llamalite.train import runs
-    from llamalite.train.device import keep_memory, peak_flops
+    from llamalite.train.device import keep_memory, peak_flops, pick_dtype
 
     check_folder(args)
     keep_memory()
@@ -110,6 +111,7 @@ def run(args: Train) -> None:
     given = args.out if args.resume else args.tokenizer
     tokenizer = load_tokenizer(given) if given else runs.build_tokenizer(parts[0], vocab_size)
     cfg = model_config(args, tokenizer.vocab_size)
+    how = replace(how, dtype=pick_dtype(args.dtype, how.device, cfg.n_params))
     record = {"args": {**asdict(args), "out": str(args.out), "resume": False}, "sha256": fingerprint}
     record["floor_bits_per_byte"] = known_floor(args.data)
     if args.resume:
