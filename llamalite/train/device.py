@@ -26,7 +26,7 @@ LARGE = 10_000_000  # parameters; below it the time goes elsewhere, and float32 
 
 
 def pick_dtype(name: str, device: torch.device, n_params: int = 0) -> torch.dtype:
-    """``auto`` is bfloat16 where it is faster: on cuda, and for large models if the processor multiplies it."""
+    """``auto`` is bfloat16 where it is faster: on cuda, for large models also where the processor has it."""
     if name == "auto":
         fast = device.type == "cuda" or (device.type == "cpu" and n_params >= LARGE and multiplies_bfloat16())
         return torch.bfloat16 if fast else torch.float32
@@ -44,9 +44,9 @@ def multiplies_bfloat16() -> bool:
 def keep_memory() -> None:
     """Have freed memory stay with this process, where the C library is glibc; elsewhere nothing happens.
 
-    Otherwise every large array of every step is made of fresh pages that the kernel has to clear: a third
-    of a training step of ``stories-15m`` (the table of speeds in the README). The process stays as large
-    as it was at its largest.
+    Otherwise every large array of every step is made of fresh pages that the kernel has to clear: a quarter
+    of a training step of ``stories-15m`` in float32. The price is memory, half as much again in that case,
+    because what is freed fits what is asked for next only roughly.
     """
     if platform.libc_ver()[0] == "glibc":
         M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of malloc.h
