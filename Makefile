@@ -13,19 +13,19 @@ DEMO       = runs/demo
 # Test files that run at the same time; 0 runs them one after the other.
 WORKERS   ?= auto
 
-.PHONY: help lab test demo chapters bench lint clean
+.PHONY: help lab test test-browser demo chapters book bench lint clean
 .DEFAULT_GOAL = help
 
 help: ## show this list
 	@echo "llamalite: Llama 1, 2 and 3 from scratch. Each command sets up what it needs."
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-16s%s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-20s%s\n", $$1, $$2}'
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 	  { echo "llamalite needs Python 3.10 or newer; name one: make PYTHON=python3.11 ..."; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || \
 	  { echo "Python cannot make a virtual environment; on Debian and Ubuntu: sudo apt install python3-venv"; exit 1; }
-	$(BIN)/python -m pip install --quiet $(INDEX) -c constraints.txt -e ".[lab,test]"
+	$(BIN)/python -m pip install --quiet $(INDEX) -c constraints.txt -e ".[lab,test,book]"
 	@touch $@
 
 lab: $(READY) ## set up, and open the chapters in JupyterLab
@@ -44,6 +44,12 @@ demo: $(READY) ## set up, tell tales, train a tiny Llama 3 on them for two minut
 
 chapters: $(READY) ## run the notebooks again and store their outputs
 	$(ONE_THREAD) $(BIN)/python tools/run_notebooks.py chapters/*.ipynb
+
+book: $(READY) ## build the web book from the stored outputs: build/book/html/index.html
+	$(BIN)/python tools/build_book.py
+
+test-browser: $(READY) ## look at chapters and web book in a real browser (needs Chromium)
+	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) tests/test_browser.py
 
 bench: $(READY) ## measure how fast training and writing are, beside others (a quarter of an hour, nothing else running)
 	$(ONE_THREAD) $(BIN)/python tools/bench_torch.py --out data/bench.json

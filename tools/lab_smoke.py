@@ -1,14 +1,15 @@
-"""Open notebooks in a real JupyterLab in headless Chromium, run every cell, move every first slider.
+"""Open notebooks in a real JupyterLab in headless Chromium, run every cell, move every slider.
 
     python tools/lab_smoke.py chapters/06_rope.ipynb --shots shots
 
 Needs playwright (from PyPI) and Chromium (from the system). Exit status 0 only if each notebook ran
-without an error, a picture changed when its slider moved, and the page asked no other machine for
-anything. Screenshots and the server's log land in --shots.
+without an error, a picture changed whenever one of its sliders moved, and the page asked no other machine
+for anything. Screenshots and the server's log land in --shots.
 """
 
 import argparse
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -22,7 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 CHROMIUM = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 CHROMIUM += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
@@ -41,8 +42,10 @@ RUN_ALL = """async () => {
   };
 }"""
 OPENED = "window.jupyterapp?.shell?.currentWidget?.sessionContext"
-PICTURE = ".jupyter-widgets:has(> .widget-hbox .noUi-handle) img"  # the one that the first slider moves
-READOUT = ".widget-readout"
+HANDLE = ".jupyter-widgets .noUi-handle"
+# JupyterLab takes cells out of the page while they are out of sight; here all stay.
+ALL_CELLS_STAY = '{"windowingMode": "none"}'
+TRACKER = "@jupyterlab/notebook-extension/tracker.jupyterlab-settings"
 
 
 @contextmanager
@@ -55,6 +58,9 @@ def jupyterlab(folder: Path, log: Path) -> Iterator[tuple[str, str]]:
     own = {
         f"JUPYTER{name}_DIR": str(folder / ".lab") for name in ("_CONFIG", "LAB_SETTINGS", "LAB_WORKSPACES")
     }
+    settings = folder / ".lab" / TRACKER
+    settings.parent.mkdir(parents=True)
+    settings.write_text(ALL_CELLS_STAY, encoding="utf-8")
     env = {key: value for key, value in os.environ.items() if key != "LLAMALITE_STATIC"} | own
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"]
     command += [f"--port={port}", f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}"]
@@ -99,22 +105,29 @@ def run_notebook(page: Page, address: str) -> None:
     assert all(done["counts"]), f"cells did not run: {done['counts']}"
 
 
-def move_slider(page: Page) -> tuple[str, str]:
-    """Eight steps to the right on the first slider; the picture below it must change."""
-    page.wait_for_selector(PICTURE, timeout=30_000)
-    page.locator(PICTURE).first.scroll_into_view_if_needed()
-    page.wait_for_function(f"document.querySelector('{READOUT}')?.innerText", timeout=30_000)
-    before, readout = page.get_attribute(PICTURE, "src"), page.locator(READOUT).first
-    value = readout.inner_text()
-    page.locator(".noUi-handle").first.focus()
-    for _ in range(8):
-        page.keyboard.press("ArrowRight")
+def move_sliders(page: Page) -> list[str]:
+    """Every slider a step to the right, or to the left at its end; each time its picture must change."""
+    page.wait_for_selector(HANDLE, timeout=60_000)
+    return [move_slider(page, page.locator(HANDLE).nth(i)) for i in range(page.locator(HANDLE).count())]
+
+
+def move_slider(page: Page, handle: Locator) -> str:
+    box = handle.locator("xpath=ancestor::div[contains(@class, 'widget-vbox')][1]")
+    slider = handle.locator("xpath=ancestor::div[contains(@class, 'widget-slider')][1]")
+    picture, readout = box.locator("img").first, slider.locator(".widget-readout").first
+    handle.scroll_into_view_if_needed()
+    expect(picture).to_have_attribute("src", re.compile("."), timeout=60_000)
+    before, value = picture.get_attribute("src"), readout.inner_text()
+    handle.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(200)
+    if readout.inner_text() == value:
+        page.keyboard.press("ArrowLeft")
     # a callback that raises leaves no picture at all, which is not a changed one
-    changed = "([picture, before]) => (document.querySelector(picture)?.src ?? before) !== before"
-    page.wait_for_function(changed, arg=[PICTURE, before], timeout=30_000)
-    page.wait_for_timeout(500)
-    assert readout.inner_text() != value, "the picture changed, but the slider's number did not"
-    return value, readout.inner_text()
+    expect(picture).not_to_have_attribute("src", before, timeout=60_000)
+    moved = readout.inner_text()
+    assert moved != value, "the picture changed, but the slider's number did not"
+    return f"{value} → {moved}"
 
 
 def smoke(notebook: Path, shots: Path) -> None:
@@ -129,13 +142,14 @@ def smoke(notebook: Path, shots: Path) -> None:
             page.on("request", lambda request: asked.add(request.url))
             run_notebook(page, f"{url}/doc/tree/{notebook.name}?token={token}")
             page.screenshot(path=shots / f"{notebook.stem}_run.png")
-            value, moved = move_slider(page)
+            moved = move_sliders(page)
             page.screenshot(path=shots / f"{notebook.stem}_slider.png")
             local = (url, url.replace("http", "ws"), "data:", "blob:")
             others = {address for address in asked if not address.startswith(local)}
             assert not others, f"the page asked other machines: {others}"
             browser.close()
-    print(f"{notebook}: all cells ran, slider {value} → {moved} redrew, {time.perf_counter() - began:.1f} s")
+    took = f"{time.perf_counter() - began:.1f} s"
+    print(f"{notebook}: all cells ran, sliders redrew ({', '.join(moved)}), {took}", flush=True)
 
 
 def main() -> None:
