@@ -13,6 +13,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # a second thread slows tiny models down
 os.environ.setdefault("PYTHONHASHSEED", "0")
 os.environ.setdefault("LLAMALITE_STATIC", "1")  # sliders show their first frame
+os.environ.setdefault("LLAMALITE_PROGRESS", "")  # what tests solve is nobody's progress
 os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
 
 import pytest

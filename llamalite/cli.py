@@ -19,6 +19,7 @@ from llamalite.commands import (
     chat,
     convert,
     data,
+    exercises,
     fetch,
     generate,
     info,
@@ -41,6 +42,7 @@ COMMANDS: dict[type, Callable[[Any], None]] = {
     fetch.Fetch: fetch.run,
     data.Data: data.run,
     tokenizer.Tokenizer: tokenizer.run,
+    exercises.Exercises: exercises.run,
 }
 
 

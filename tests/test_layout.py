@@ -22,6 +22,7 @@ STEMS = [
 SHARED = {
     "config", "cli", "__main__",  # the package's front door
     "train", "generate", "chat", "convert", "verify", "info", "fetch", "plot", "recipes",  # one a command
+    "exercises",
     "linear", "cross_entropy", "adamw",  # small pieces that several chapters teach
     "layernorm", "alternatives", "beam_search",  # what Llama is compared with
     "sampling", "stopping", "decoding",  # how one token is chosen, where a text ends, and the short way to it
@@ -29,7 +30,7 @@ SHARED = {
     "sources", "remote", "documents",  # texts that others keep: where, how to ask for them, what is in them
     "batches", "pairs", "schedule", "checkpoint", "device", "metrics", "interruption",
     "runs", "spikes",  # around the loop
-    "engine",  # of the exercises
+    "engine", "progress",  # of the exercises
     "style", "explore", "ladder",  # of the figures
 }  # fmt: skip
 

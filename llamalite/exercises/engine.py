@@ -11,8 +11,8 @@ A chapter's exercises stand in ``llamalite/exercises/stem.py``, in a dict called
     hint("rope.1")            -> prints one more hint each time
     solution("rope.1")        -> prints one right answer, and why it is right
 
-Left out: a time limit (interrupt the kernel if your loop never ends), scores, and any memory of the
-hints beyond this session.
+What was solved is remembered by ``progress.py``. Left out: a time limit (interrupt the kernel if your loop
+never ends), scores, and any memory of the hints beyond this session.
 """
 
 import copy
@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 
 import llamalite.exercises
+from llamalite.exercises import progress
 
 WIDTH = 96  # characters in a printed line
 
@@ -93,9 +94,16 @@ def check(name: Any, answer: Any) -> bool | None:
         return None
     except Wrong as wrong:
         say(f"[x] {name}: {wrong}")
+        remember(name, solved=False)
         return False
     say(f"[+] {name}: correct")
+    remember(name, solved=True)
     return True
+
+
+def remember(name: str, solved: bool) -> None:
+    if trouble := progress.record(name, solved):
+        say(trouble)
 
 
 _hints_given: Counter = Counter()  # by name; lives as long as the session
@@ -130,7 +138,7 @@ def solution(name: Any) -> None:
 def chapters() -> list[str]:
     """Stems of the chapters that have exercises."""
     found = (module.name for module in pkgutil.iter_modules(llamalite.exercises.__path__))
-    return sorted(stem for stem in found if stem != "engine")
+    return sorted(stem for stem in found if stem not in ("engine", "progress"))
 
 
 def exercises_of(stem: str) -> dict[str, Exercise]:
