@@ -118,6 +118,7 @@ def adjust_nbval() -> None:
         return self.kc.execute(cell_input, store_history=True, allow_stdin=allow_stdin, stop_on_error=False)
 
     kernel.RunningKernel.execute_cell_input = execute_cell_input
+    plugin.IPyNbFile.teardown = within_memory(plugin.IPyNbFile.teardown)
     stock = plugin.IPyNbCell.sanitize
     if not getattr(stock, "compares_numbers", False):
 
@@ -127,6 +128,24 @@ def adjust_nbval() -> None:
 
         sanitize.compares_numbers = True
         plugin.IPyNbCell.sanitize = sanitize
+
+
+LARGEST = 1.5e9  # bytes of a chapter's kernel: Binder gives two gigabytes to all that it runs
+
+
+def within_memory(teardown):
+    """nbval's end of a notebook; fails if the kernel was ever larger than ``LARGEST``."""
+    if getattr(teardown, "weighs", False):
+        return teardown
+
+    def weighing(self):
+        status = Path(f"/proc/{self.kernel.km.provisioner.pid}/status") if self.kernel else None
+        peak = re.search(r"VmHWM:\s+(\d+) kB", status.read_text()) if status and status.exists() else None
+        teardown(self)
+        assert peak is None or 1024 * int(peak.group(1)) <= LARGEST, f"{self.path.name} needs {peak.group(0)}"
+
+    weighing.weighs = True
+    return weighing
 
 
 def pytest_collectstart(collector: pytest.Collector) -> None:

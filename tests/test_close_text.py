@@ -53,3 +53,5 @@ def test_nbval_still_has_what_conftest_adjusts():
     assert "store_history=True" in inspect.getsource(kernel.RunningKernel.execute_cell_input)
     assert list(inspect.signature(plugin.IPyNbCell.sanitize).parameters) == ["self", "s"]
     assert "execute_cell_input(" in inspect.getsource(plugin.IPyNbCell)
+    assert plugin.IPyNbFile.teardown.weighs
+    assert "self.kernel.stop()" in inspect.getsource(plugin.IPyNbFile)

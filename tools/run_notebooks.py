@@ -2,21 +2,30 @@
 
     python tools/run_notebooks.py chapters/*.ipynb           # run and store
     python tools/run_notebooks.py --check chapters/*.ipynb   # run nothing; exit 1 if one is not canonical
+    python tools/run_notebooks.py --measure chapters/*.ipynb # also keep seconds and peak memory of each
 
 Canonical: stable cell ids, no timings, no widget states, no memory addresses, the same metadata on
 every machine. A cell that fails stops the run, and its notebook stays as it was.
+
+Memory is that of the kernel and of all processes that it starts, at its highest; pages that two of them
+share count twice. ``--measure`` writes tools/book/chapters.json, which the book's pages for teachers show.
 """
 
 import argparse
+import json
 import os
 import re
 import sys
+import threading
 import time
 from pathlib import Path
 
 import nbformat
+import psutil
 from nbclient import NotebookClient
 from nbformat import NotebookNode
+
+MEASURED = Path(__file__).parent / "book" / "chapters.json"
 
 SETTINGS = {  # of the kernels, which inherit them
     "LLAMALITE_STATIC": "1",  # sliders show one ordinary picture
@@ -32,6 +41,35 @@ MACHINE_DEPENDENT = (
     (re.compile(r"\bat 0x[0-9a-fA-F]+"), "at <address>"),
     (re.compile(r"\S*ipykernel_\d+/\d+\.py"), "<cell>"),
 )
+
+
+class Watch(threading.Thread):
+    """How much memory this process's children and theirs have together, at the highest."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.peak, self.ended = 0, threading.Event()
+
+    def run(self) -> None:
+        me = psutil.Process()
+        while not self.ended.wait(0.1):
+            self.peak = max(self.peak, sum(map(resident, me.children(recursive=True))))
+
+    def __enter__(self) -> "Watch":
+        self.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.ended.set()
+        self.join()
+
+
+def resident(process: psutil.Process) -> int:
+    """Bytes of a process in memory; none, if it has just gone."""
+    try:
+        return process.memory_info().rss
+    except psutil.Error:
+        return 0
 
 
 def run(notebook: NotebookNode, folder: Path) -> None:
@@ -83,16 +121,19 @@ def as_text(notebook: NotebookNode) -> str:
     return nbformat.writes(notebook) + "\n"
 
 
-def refresh(path: Path) -> None:
-    """Run one notebook and store it, if anything in it has changed."""
+def refresh(path: Path) -> dict[str, float]:
+    """Run one notebook and store it, if anything in it has changed; seconds, and bytes at the highest."""
     began, before = time.perf_counter(), path.read_text(encoding="utf-8")
     notebook = nbformat.reads(before, as_version=4)
-    run(notebook, path.parent)
+    with Watch() as watch:
+        run(notebook, path.parent)
     after = as_text(make_canonical(notebook, path.stem))
     if after != before:
         path.write_text(after, encoding="utf-8")
     changed = "stored" if after != before else "unchanged"
-    print(f"{path}: {time.perf_counter() - began:.1f} s, {changed}", flush=True)
+    seconds = time.perf_counter() - began
+    print(f"{path}: {seconds:.1f} s, {watch.peak / 1e9:.2f} GB, {changed}", flush=True)
+    return {"seconds": round(seconds, 1), "peak_bytes": watch.peak}
 
 
 def main() -> int:
@@ -100,6 +141,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--check", action="store_true", help="run nothing; say which files are not canonical")
+    parser.add_argument("--measure", action="store_true", help="keep seconds and peak memory of each")
     parser.add_argument("notebooks", nargs="+", type=Path)
     args = parser.parse_args()
     if args.check:
@@ -108,8 +150,12 @@ def main() -> int:
             print(f"{path} is not canonical; store it with: python tools/run_notebooks.py {path}")
         return 1 if odd else 0
     os.environ.update(SETTINGS)
-    for path in args.notebooks:
-        refresh(path)
+    found = {path.stem: refresh(path) for path in args.notebooks}
+    if args.measure:
+        known = json.loads(MEASURED.read_text(encoding="utf-8")) if MEASURED.exists() else {}
+        MEASURED.write_text(
+            json.dumps(dict(sorted((known | found).items())), indent=1) + "\n", encoding="utf-8"
+        )
     return 0
 
 
