@@ -10,11 +10,13 @@ import torch
 from oracle import SHAPES, shape, sharp_weights
 from transformers import LlamaForCausalLM
 
-from llamalite.config import RopeScaling
+from llamalite.config import RopeScaling, preset
 from llamalite.in_torch.llama import build_table
 from llamalite.in_torch.weights.conversion import FORMATS, convert, load_model, open_weights
 from llamalite.in_torch.weights.folders import Weights
 from llamalite.in_torch.weights.hugging_face import INDEX, write_hugging_face
+from llamalite.in_torch.weights.meta import PUBLISHED_FILES, part_of, shard_axis
+from llamalite.in_torch.weights.names import meta_names
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 
@@ -126,6 +128,48 @@ def test_only_llama_31s_scaling_is_written_as_metas(tmp_path):
     params = json.loads((tmp_path / "a" / "params.json").read_text())
     assert params["use_scaled_rope"] is True and "rope_scaling" not in params
     assert open_weights(tmp_path / "a").cfg.rope_scaling == RopeScaling()
+
+
+def test_a_factor_is_that_of_the_file_that_is_read(tmp_path):
+    """Llama 3.2: 32 in Hugging Face's configs; Meta's params say only that RoPE is scaled (facts A1)."""
+    _, source = synthetic(even_shape("llama3.2").with_(rope_scaling=RopeScaling(factor=32.0)))
+    for to in FORMATS:
+        convert(source, tmp_path / to, to)
+    params = json.loads((tmp_path / "meta" / "params.json").read_text())
+    assert params.pop("rope_scaling")["factor"] == 32  # an entry of our own
+    (tmp_path / "meta" / "params.json").write_text(json.dumps(params))
+    assert open_weights(tmp_path / "meta").cfg.rope_scaling == RopeScaling(factor=8.0)
+    assert open_weights(tmp_path / "hugging-face").cfg.rope_scaling.factor == 32
+
+
+def test_heads_that_are_stored_twice_are_read_as_twice_as_many(tmp_path):
+    """As the 405B in sixteen files seems to be: the same logits, from twice the cache."""
+    state, source = synthetic(shape("llama3", vocab_size=104, n_heads=8, n_kv_heads=2), torch.float64)
+    cfg = source.cfg
+
+    def read(name):
+        if not name.endswith(("wk.weight", "wv.weight")):
+            return state[name]
+        return state[name].unflatten(0, (cfg.n_kv_heads, -1)).repeat_interleave(2, 0).flatten(0, 1)
+
+    twice = cfg.with_(n_kv_heads=2 * cfg.n_kv_heads)
+    convert(Weights(twice, "run", read), tmp_path / "twice", "meta", shards=2 * cfg.n_kv_heads)
+    convert(source, tmp_path / "once", "meta")
+    (once, _), (model, found) = (load_model(tmp_path / name) for name in ("once", "twice"))
+    tokens = torch.arange(20)[None]
+    table = build_table(cfg, 20, torch.float64)
+    with torch.no_grad():
+        torch.testing.assert_close(model(tokens, table), once(tokens, table), rtol=1e-12, atol=1e-12)
+    assert found.kv_cache_bytes_per_token() == 2 * cfg.kv_cache_bytes_per_token()
+
+
+@pytest.mark.parametrize("name", PUBLISHED_FILES)
+def test_every_published_llama_falls_into_its_files(name):
+    cfg = preset(name)
+    for ours, theirs in meta_names(cfg).items():
+        if ours in cfg.param_shapes():
+            part_of(cfg.param_shapes()[ours], shard_axis(theirs, 0), PUBLISHED_FILES[name], theirs)
+    assert cfg.n_kv_heads % PUBLISHED_FILES[name] == 0
 
 
 @pytest.mark.parametrize("to", FORMATS)

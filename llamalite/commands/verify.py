@@ -22,6 +22,9 @@ T = 48  # tokens in a row that are compared
 class Verify:
     """Check a folder of weights: complete, finite, and read by transformers as it is read here.
 
+    What the config of Meta's format means is decided here, before transformers sees it; whether a base or a
+    scaling is the one that these weights were trained with, nothing here can tell.
+
     Logits are compared at the beginning, across the edge of the context that RoPE was made for, at the far
     end, and for tokens spread over all of it: only long distances show a wrong scaling. For example:
       llamalite verify Llama3.2-1B
@@ -66,6 +69,7 @@ def run(args: Verify) -> None:
 def tolerance(position: int) -> float:
     """How far float32 logits may be apart, relative to the largest: RoPE's angles are as large as the
     position, and so rounded to a part of it, by transformers in float32. Wrong weights are off at 0 already.
+    A rule of thumb: how far an angle moves a logit is the weights' affair.
     """
     return 1e-4 + position * 2**-24
 

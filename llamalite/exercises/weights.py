@@ -33,7 +33,8 @@ def halves_with(how):
 
 
 HALVES = Exercise(
-    title="to_halves(w, n_heads): rows of wq or wk from Meta's order to Hugging Face's",
+    title="to_halves(w, n_heads): the rows of wq or wk, w (n_heads · head_dim, D), from Meta's order (pairs) "
+    "to Hugging Face's (halves), each head on its own",
     cases=lambda: [(normals((24, 3))[0], 3), (normals((16, 2))[0], 1), (normals((24, 5))[0], 2)],
     oracle=by_relayout,
     solution=to_halves,
@@ -79,7 +80,8 @@ def two_files_with(how):
 
 
 TWO_FILES = Exercise(
-    title="two_files(x, first, second): x @ wo.T, where wo (and w2) is cut into two files by its columns",
+    title="two_files(x, first, second): x @ wo.T for x (T, F), where first and second, each (D, F / 2), are "
+    "the left and the right columns of wo",
     cases=lambda: [normals((3, 8), (5, 4), (5, 4), seed=i) for i in range(3)],
     oracle=put_together,
     solution=two_files,
@@ -121,7 +123,8 @@ def width_with(how):
 
 
 WIDTH = Exercise(
-    title="ffn_width(dim, multiple_of, multiplier): the width that params.json does not say",
+    title="ffn_width(dim, multiple_of, multiplier): the width of the feed-forward layer by the rule of "
+    "chapter 07, which params.json does not say",
     cases=lambda: [(4096, 256, 1.0), (4096, 1024, 1.3), (8192, 4096, 1.3), (4130, 256, 1.0), (2048, 32, 1.5)],
     oracle=ffn_hidden,
     solution=ffn_width,

@@ -17,7 +17,7 @@ FORMATS = ("meta", "hugging-face")
 
 
 def open_weights(folder: str | Path) -> Weights:
-    """Open a folder in Meta's or in Hugging Face's format, whichever it is; nothing is read yet.
+    """Open a folder in Meta's or in Hugging Face's format, whichever it is; nothing is kept in memory yet.
 
     Raises FileNotFoundError where a file is missing, ValueError where one is damaged or they do not fit
     together.
@@ -49,7 +49,7 @@ def load_model(
 def fill(weights: Weights, device: torch.device | str, dtype: torch.dtype | None) -> Llama:
     with torch.device("meta"):
         model = Llama(weights.cfg)
-    for name in weights.cfg.param_shapes():
+    for name in weights.cfg.param_shapes():  # strict=False: one of the names at a time, all checked before
         model.load_state_dict({name: weights.read(name).to(device, dtype)}, strict=False, assign=True)
     return model.eval()
 

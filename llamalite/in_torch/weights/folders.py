@@ -25,7 +25,7 @@ COMPANIONS = (
 
 
 class Weights(NamedTuple):
-    """A checkpoint that was opened and checked, and not read yet.
+    """A checkpoint that was opened and checked, and is not in memory yet.
 
     ``read(name)`` gives one weight, by our name and in our layout; a file's pages come into memory only
     when they are looked at.

@@ -1,6 +1,7 @@
 """Meta's format: ``params.json`` and ``consolidated.00.pth``, …, one file for each GPU it was split over.
 
-What it leaves out: the 405B release in sixteen files, which stores each key/value head twice (facts C1).
+The 405B release in sixteen files seems to store each key/value head twice (facts C1). It is read as what its
+files say: a model with twice the key/value heads, each pair alike, of the same logits and twice the cache.
 """
 
 from __future__ import annotations
@@ -28,6 +29,15 @@ Shard = dict[str, Tensor]
 AXES = {"wq": 0, "wk": 0, "wv": 0, "wo": 1, "w1": 0, "w2": 1, "w3": 0, "output": 0}
 EMBEDDING = "tok_embeddings.weight"
 
+# How many files each was published in (facts C1); the 405B also in 16.
+PUBLISHED_FILES = {
+    "llama1-7b": 1, "llama1-13b": 2, "llama1-33b": 4, "llama1-65b": 8,
+    "llama2-7b": 1, "llama2-13b": 2, "llama2-70b": 8,
+    "llama3-8b": 1, "llama3-70b": 8,
+    "llama3.1-8b": 1, "llama3.1-70b": 8, "llama3.1-405b": 8,
+    "llama3.2-1b": 1, "llama3.2-3b": 1,
+}  # fmt: skip
+
 
 def is_meta(folder: Path) -> bool:
     return (folder / PARAMS).is_file() or any(folder.glob(FILES))
@@ -37,7 +47,11 @@ def is_meta(folder: Path) -> bool:
 
 
 def open_meta(folder: Path) -> Weights:
-    """Look at all files, read none: names, shapes, and whether they are one Llama."""
+    """Look at all files and keep nothing: names, shapes, and whether they are one Llama.
+
+    What every file should hold alike is compared, and the head with the embedding: a model is tied if they
+    are the same.
+    """
     path = folder / PARAMS
     if not path.is_file():
         raise FileNotFoundError(f"{folder} has weights but no {PARAMS}; it came with them, so fetch it too")
