@@ -138,6 +138,17 @@ def test_only_matrices_decay():
     assert torch.equal(model.gain.detach(), before[1])
 
 
+def test_an_epsilon_as_large_as_the_gradient_halves_the_step():
+    """g / (|g| + eps) = 1/2 at the first step, so what moves is half of the learning rate."""
+    model = Toy()
+    before = model.gain.detach().clone()
+    optimizer = build_adamw(model, quick(eps=1e-3, lr=0.5))
+    for p in model.parameters():
+        p.grad = torch.full_like(p, 1e-3)
+    optimizer.step()
+    torch.testing.assert_close(before - model.gain.detach(), torch.full((8,), 0.25))
+
+
 @pytest.mark.parametrize("wrong", ["steps", "batch_size", "seq_len", "accumulate", "lr", "clip"])
 def test_impossible_settings_are_refused(wrong):
     with pytest.raises(ValueError, match=f"{wrong} is 0; it must be"):

@@ -105,8 +105,8 @@ def adam_cases() -> list[tuple]:
 
 
 ADAMW = Exercise(
-    title="adamw_step(w, g, m, v, step, lr): the new weights, after the gradient g, with the running means m "
-    "and v from before; betas 0.9 and 0.95, eps 0.01, weight decay 0.3; step counts from 1",
+    title="adamw_step(w, g, m, v, step, lr): the new weights alone, after the gradient g, with the running "
+    "means m and v from before; betas 0.9 and 0.95, eps 0.01, weight decay 0.3; step counts from 1",
     cases=adam_cases,
     oracle=by_torch,
     solution=adamw_step,
@@ -152,8 +152,8 @@ def clip_with(factor):
 
 
 CLIP = Exercise(
-    title="clip(grads, max_norm): each row of grads (P, n) is the gradient of one parameter; all of them "
-    "shrunk by one factor, so that the norm of all numbers together is at most max_norm",
+    title="clip(grads, max_norm): each row of grads (P, n) is the gradient of one parameter; if the norm of "
+    "all numbers together is longer than max_norm, all are shrunk by one factor to be that long",
     cases=lambda: [(*normals((3, 4)), 1.0), (*normals((2, 3), seed=1), 100.0)],
     oracle=lambda grads, max_norm: grads / max(1.0, np.linalg.norm(grads) / max_norm),
     solution=clip,
@@ -206,8 +206,8 @@ def one_batch_whatever_the_parts(f) -> bool:
 
 
 ACCUMULATE = Exercise(
-    title="batch_gradient(x, y, w, parts): the gradient of the mean of (x @ w - y)² over all rows of x "
-    "(n, D), in parts: np.array_split(np.arange(n), parts) gives the rows of each, not all equally many",
+    title="batch_gradient(x, y, w, parts): the gradient with respect to w of the mean of (x @ w - y)² over "
+    "all rows of x (n, D), added up over the parts np.array_split(np.arange(n), parts), not all equally long",
     cases=lambda: [(*normals((7, 3), (7,), (3,)), 3), (*normals((8, 2), (8,), (2,), seed=1), 4)],
     oracle=lambda x, y, w, parts: 2 * x.T @ (x @ w - y) / len(x),
     solution=batch_gradient,

@@ -17,26 +17,28 @@ Record = Mapping[str, Any]
 def draw_runs(
     runs: Mapping[str, Sequence[Mapping[str, float]]], floors: Mapping[str, float | None] | None = None
 ) -> Figure:
-    """Loss against tokens: of training, a line a run and its running mean; of held-out text, with the floor.
+    """Loss against tokens: of training, a thin line a run and its running mean; of held-out text, with the
+    floor. Every second run is dashed, so that runs which lie on each other are both seen.
 
     ``runs`` holds the rows of each ``metrics.jsonl``; ``floors`` the bits a byte that no model can beat.
     """
     title = "Training loss, and what is left to learn of text that was held out"
     with canvas(title, columns=2, width=11, height=4.2) as (figure, axes):
         left, right = axes[0]
-        for (name, rows), colour in zip(runs.items(), colours(len(runs)), strict=True):
+        for i, (name, rows) in enumerate(runs.items()):
+            colour, dashes = CYCLE[i % len(CYCLE)], ["-", "--"][i % 2]
             tokens, loss = (np.array([row[key] for row in rows]) for key in ("tokens", "loss"))
             left.plot(tokens, loss, color=colour, alpha=0.25, linewidth=0.8)
-            left.plot(tokens, running_mean(loss), color=colour, label=name)
+            left.plot(tokens, running_mean(loss), color=colour, linestyle=dashes, label=name)
             spikes = [row for row in rows if row.get("spike")]
             left.plot([r["tokens"] for r in spikes], [r["loss"] for r in spikes], "v", color=BLACK)
             scored = [row for row in rows if "val_bits_per_byte" in row]
             right.plot([row["tokens"] for row in scored], [row["val_bits_per_byte"] for row in scored],
-                       color=colour, marker="o", markersize=4, label=name)  # fmt: skip
+                       color=colour, linestyle=dashes, marker="o", markersize=4, label=name)  # fmt: skip
         for floor in sorted({f for f in (floors or {}).values() if f is not None}):
             right.axhline(floor, color=GREY, linestyle=":", label=f"floor {floor:.3f}")
         right.set_ylim(bottom=0)
-        left.legend()
+        left.legend(title="running mean (thin: each step)", alignment="left")
         right.legend()
         label_axes(left, "tokens", "loss (nats a token)")
         label_axes(right, "tokens", "held out (bits a byte)")
@@ -61,15 +63,16 @@ def running_mean(values: ndarray, share: float = 0.05) -> ndarray:
 
 
 def draw_schedules(schedules: Mapping[str, ndarray], title: str) -> Figure:
-    """Learning rates, arrays (steps): the whole on the left, the first steps on the right."""
-    with canvas(title, columns=2, width=10, height=3.6) as (figure, axes):
-        for ax, first in zip(axes[0], (None, 8), strict=True):
+    """Learning rates, arrays (steps): the whole, the first eight steps, the last eight at their own scale."""
+    with canvas(title, columns=3, width=12, height=3.6) as (figure, axes):
+        parts = {"the whole": slice(None), "the first steps": slice(8), "the last steps": slice(-8, None)}
+        for ax, (part, shown) in zip(axes[0], parts.items(), strict=True):
             for i, (name, values) in enumerate(schedules.items()):
-                marker = None if first is None else "o"
-                ax.plot(
-                    values[:first], color=CYCLE[i], label=name, marker=marker, linestyle=["-", "--"][i % 2]
-                )
-            label_axes(ax, "step (from 0)", "learning rate")
+                steps, marker = np.arange(len(values))[shown], "o" if part != "the whole" else None
+                ax.plot(steps, values[shown], color=CYCLE[i], label=name, marker=marker,
+                        linestyle=["-", "--"][i % 2])  # fmt: skip
+            ax.set_title(part)
+            label_axes(ax, "step (from 0)", "learning rate (of the peak)")
         axes[0, 1].legend()
     return figure
 
@@ -113,7 +116,7 @@ def draw_surface(record: Record, batch_size: int, lr: float) -> Figure:
         found = [seed["bits_per_byte"] for seed in run["seeds"]]
         if None not in found:
             scores[batch_sizes.index(run["batch_size"]), lrs.index(run["lr"])] = np.mean(found)
-    title = f"{batch_size} windows a step at a learning rate of {lr:g}"
+    title = surface_title(scores, scores[batch_sizes.index(batch_size), lrs.index(lr)], batch_size, lr)
     with canvas(title, columns=2, width=11, height=4.2) as (figure, axes):
         surface, curves = axes[0]
         surface.imshow(np.log(scores), cmap="cividis", origin="lower", aspect="auto")
@@ -133,14 +136,24 @@ def draw_surface(record: Record, batch_size: int, lr: float) -> Figure:
     return figure
 
 
+def surface_title(scores: ndarray, score: float, batch_size: int, lr: float) -> str:
+    end = "diverge" if np.isnan(score) else f"end at {score:.2f} bits a byte"
+    best = np.nanmin(scores)
+    return f"Equal tokens: {batch_size} windows a step at a rate of {lr:g} {end}, the best at {best:.2f}"
+
+
 def draw_chosen(ax: Any, record: Record, batch_size: int, lr: float) -> None:
     tokens = record["settings"]["tokens"]
     for run in record["runs"]:
         chosen = (run["batch_size"], run["lr"]) == (batch_size, lr)
+        style = {"color": VERMILION, "zorder": 3} if chosen else {"color": "#CCCCCC", "linewidth": 0.8}
         for seed in run["seeds"]:
             places = tokens * np.arange(1, len(seed["curve"]) + 1) / record["settings"]["points"]
-            style = {"color": VERMILION, "zorder": 3} if chosen else {"color": "#CCCCCC", "linewidth": 0.8}
             ax.plot(places, seed["curve"], **style)
+    seeds = max(len(run["seeds"]) for run in record["runs"])
+    ax.plot([], [], color=VERMILION, label=f"the chosen one ({seeds} seeds)")
+    ax.plot([], [], color="#CCCCCC", linewidth=0.8, label="all others")
+    ax.legend(frameon=True, framealpha=0.9, edgecolor="none")
     steps = tokens // (batch_size * record["settings"]["seq_len"])
     ax.set_title(f"this choice makes {steps:,} steps")
     label_axes(ax, "tokens", "training loss (nats a token)")
