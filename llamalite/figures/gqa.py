@@ -12,6 +12,8 @@ from llamalite.figures.explore import explore
 from llamalite.figures.style import BLACK, BLUE, CYCLE, GREY, ORANGE, canvas, label_axes
 
 GIB = 2**30
+ONE_GPU = 80  # GiB, of a large one
+HEADS = [1, 2, 4, 8, 16, 32, 64]
 Record = Mapping[str, Any]
 
 
@@ -41,15 +43,21 @@ def draw_sharing(n_heads: int, kv_heads: Sequence[int]) -> Figure:
 
 
 def draw_caches(names: Sequence[str]) -> Figure:
-    """Cache against length of the text, in two-byte numbers, each model up to its own context."""
+    """Cache against length of the text, in two-byte numbers, each model up to its own context.
+
+    A line that would hide another one is broken, so that both colours are seen.
+    """
     title = "Memory that one text takes, beside the weights: longer contexts ate what sharing had saved"
     with canvas(title, width=9, height=4.6) as (figure, axes):
-        ax = axes[0, 0]
+        ax, drawn = axes[0, 0], []
         for i, name in enumerate(names):
             cfg = preset(name)
+            token = cfg.kv_cache_bytes_per_token(2)
+            hidden = sum(abs(token / other - 1) < 0.05 for other in drawn)
+            drawn.append(token)
             lengths = np.array([256, cfg.max_seq_len])
-            gib = lengths * cfg.kv_cache_bytes_per_token(2) / GIB
-            ax.plot(lengths, gib, color=CYCLE[i % len(CYCLE)], marker="o", linestyle="-" if i < 8 else "--",
+            ax.plot(lengths, lengths * token / GIB, color=CYCLE[i % len(CYCLE)], marker="o",
+                    linestyle=("-", (0, (3, 3)), (0, (1, 3)))[min(hidden, 2)],
                     label=f"{name}, {cfg.n_kv_heads} of {cfg.n_heads} heads")  # fmt: skip
         ax.set(xscale="log", yscale="log")
         ax.set_xscale("log", base=2)
@@ -62,7 +70,7 @@ def draw_speed(
     kv_heads: Sequence[int], times: Mapping[str, Sequence[float]], ideal: Sequence[float]
 ) -> Figure:
     """Time of one decoding step's attention against the number of heads that the cache holds."""
-    with canvas("Decoding reads the whole cache for every token", width=8, height=4) as (figure, axes):
+    with canvas("Copying keys costs more than sharing saves", width=8, height=4) as (figure, axes):
         ax = axes[0, 0]
         for (name, seconds), colour, marker in zip(times.items(), CYCLE, "osD^", strict=False):
             ax.plot(kv_heads, 1e3 * np.asarray(seconds), color=colour, marker=marker, label=name)
@@ -71,7 +79,7 @@ def draw_speed(
         ax.set_xticks(kv_heads, [str(n) for n in kv_heads])
         ax.set_yscale("log")
         ax.legend()
-        label_axes(ax, "key/value heads", "time of one step (ms)")
+        label_axes(ax, "key/value heads", "attention of one layer, one token (ms)")
     return figure
 
 
@@ -124,21 +132,24 @@ def draw_scores(study: Record) -> Figure:
 
 def draw_memory(cfg: LlamaConfig, name: str, n_kv_heads: int, context: int, batch: int) -> Figure:
     """Weights and cache side by side, with the model's own number of heads and with another."""
-    shared = cfg.with_(n_kv_heads=n_kv_heads)
-    ways = {f"as published: {cfg.n_kv_heads}": cfg, f"with {n_kv_heads}": shared}
+    ways = {f"as published: {cfg.n_kv_heads}": cfg, f"with {n_kv_heads}": cfg.with_(n_kv_heads=n_kv_heads)}
     caches = [c.kv_cache_bytes_per_token(2) * context * batch / GIB for c in ways.values()]
     weights = [2 * c.n_params / GIB for c in ways.values()]
-    title = f"{name}, {batch} texts of {context:,} tokens: {caches[1]:,.2f} GiB of keys and values"
-    with canvas(title, width=9, height=2.8) as (figure, axes):
+    sizes = f"{caches[0]:,.1f} GiB of keys and values, {caches[1]:,.1f} GiB with {n_kv_heads} heads"
+    with canvas(f"{name}, {batch} texts of {context:,} tokens: {sizes}", width=9, height=2.8) as (
+        figure,
+        axes,
+    ):
         ax = axes[0, 0]
         places = np.arange(len(ways))
         ax.barh(places, weights, color=GREY, label="weights")
         ax.barh(places, caches, left=weights, color=BLUE, label="keys and values")
+        ax.axvline(ONE_GPU, color=BLACK, linestyle=":", label=f"{ONE_GPU} GiB")
         for place, weight, cache in zip(places, weights, caches, strict=True):
             ax.text(weight + cache, place, f" {weight:,.0f} + {cache:,.1f}", va="center")
         ax.set_yticks(places, list(ways))
-        ax.set_xlim(0, 1.2 * (max(weights) + max(caches)))
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.25), ncols=2)
+        ax.set_xlim(0, 1.2 * max(max(weights) + max(caches), ONE_GPU))
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.25), ncols=3)
         ax.invert_yaxis()
         label_axes(ax, "memory (GiB, two bytes a number)", "key/value heads")
     return figure
@@ -148,13 +159,14 @@ def explore_memory(names: Sequence[str]) -> None:
     """Sliders over heads, length and number of texts, for one of several published models."""
 
     def draw(model: str, n_kv_heads: int, context: int, batch: int) -> Figure:
-        return draw_memory(preset(model), model, n_kv_heads, 2**context, batch)
+        cfg = preset(model)
+        possible = max(h for h in HEADS if h <= n_kv_heads and cfg.n_heads % h == 0)  # 64 of 32 are 32
+        return draw_memory(cfg, model, possible, 2**context, batch)
 
-    heads = [h for h in (1, 2, 4, 8, 16, 32, 64) if all(preset(name).n_heads % h == 0 for name in names)]
     explore(
         draw,
         model=(names[0], list(names)),
-        n_kv_heads=(heads[-1], heads),
-        context=(12, (8, 17, 1)),
-        batch=(8, (1, 128, 1)),
+        n_kv_heads=(32, HEADS),
+        context=(13, (8, 17, 1)),
+        batch=(16, (1, 128, 1)),
     )
