@@ -87,8 +87,9 @@ def penalise_repeats(
 ) -> Float[Tensor, " V"]:
     """Logits of tokens that were ``seen``, divided by ``penalty`` if positive, else multiplied by it.
 
-    The rule of CTRL (arXiv:1909.05858, section 4.1), once a token however often it was seen. 1 changes
-    nothing.
+    Once a token, however often it was seen; 1 changes nothing. CTRL (arXiv:1909.05858, section 4.1), where
+    the penalty comes from, divides whatever the sign, which makes a token with a negative logit likelier;
+    multiplying those is the repair of Hugging Face's library, whose rule this is.
 
     >>> penalise_repeats(torch.tensor([2.0, -2.0, 1.0]), [0, 1, 1], 2.0).tolist()
     [1.0, -4.0, 1.0]

@@ -12,7 +12,7 @@ DRAWINGS = {
     ),
     "quality": lambda: generation.draw_quality([0.5, 1.0], {"all": [1.0, 0.5]}, {"all": [0.1, 0.3]}),
     "generation rereading": lambda: generation.draw_rereading({"again": [1, 2], "once": [1, 1]}),
-    "batches": lambda: generation.draw_batches([1, 2, 4], [10.0, 19.0, 35.0], [0.1, 0.105, 0.114]),
+    "batches": lambda: generation.draw_batches([1, 2, 4], [10.0, 19.0, 35.0], [0.1, 0.105, 0.114], 0.05),
 }
 EXPLORATIONS = {
     "next token": lambda: generation.explore_choice({"A": torch.arange(4.0)}, ["a", "b", "c", "d"]),
