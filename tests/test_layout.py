@@ -21,8 +21,8 @@ STEMS = [
 # Modules that belong to no chapter of their own, and why there may be no more of them than these.
 SHARED = {
     "config", "cli", "__main__",  # the package's front door
-    "train", "generate", "chat", "convert", "verify", "info", "fetch", "plot", "recipes",  # one a command
-    "exercises",
+    "train", "generate", "chat", "convert", "verify", "info", "fetch", "plot", "recipes",
+    "exercises", "scale",  # one a command
     "linear", "cross_entropy", "adamw",  # small pieces that several chapters teach
     "layernorm", "alternatives", "beam_search",  # what Llama is compared with
     "sampling", "stopping", "decoding",  # how one token is chosen, where a text ends, and the short way to it
