@@ -69,6 +69,7 @@ def test_a_run_that_has_its_line_is_never_made_again(tmp_path, monkeypatch):
     again = sweep(more, SHAPE, source, tmp_path, held_out=700)
     assert again[:4] == rows and {cell.seed for cell in made} == {2} and len(made) == 4
     assert again[4].loss != rows[0].loss
+    assert sweep(more, SHAPE, source, tmp_path, held_out=700) == again and len(made) == 4
     assert len(read_rows(tmp_path / "results.csv")) == 8
     runs = as_runs(again)
     assert len(runs.losses) == 4 and runs.losses[0] == pytest.approx((rows[0].loss + again[4].loss) / 2)
