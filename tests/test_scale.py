@@ -4,6 +4,7 @@ import pytest
 from shell import refused, shell
 
 from llamalite.commands import scale
+from llamalite.train.scaling import fit
 from llamalite.train.scaling import sweep as sweeping
 from llamalite.train.scaling.sweep import read_rows
 
@@ -11,6 +12,8 @@ SMALL = "scale --budget 1.5e9 --widths 4 8 --points 3 --out"
 
 
 def test_a_budget_becomes_a_table_and_a_law(tmp_path, capsys, monkeypatch):
+    few = fit.grid()[::40]
+    monkeypatch.setattr(fit, "grid", lambda: few)
     code, out, err = shell(f"{SMALL} {tmp_path / 'small'}", capsys)
     assert (code, err) == (0, "")
     rows = read_rows(tmp_path / "small" / "results.csv")

@@ -13,12 +13,14 @@ import study_digits
 import study_feed_forward
 import study_gqa
 import study_norms
+import study_scaling
 import study_training
 import study_vocabulary
 from study_budget import steps_within, train_flops
 from torch.nn import functional as F
 
 from llamalite.text.corpus import DATA
+from llamalite.train.scaling.sweep import Cell, measure
 
 STUDIES = {
     "vocabulary": study_vocabulary,
@@ -28,6 +30,7 @@ STUDIES = {
     "feed_forward": study_feed_forward,
     "training": study_training,
     "gqa": study_gqa,
+    "scaling": study_scaling,
 }
 STORED = {
     name: json.loads((DATA / "studies" / f"{name}.json").read_text(encoding="utf-8")) for name in STUDIES
@@ -185,3 +188,26 @@ def test_no_pair_that_is_asked_was_learnt():
     )
     assert not {pair.source for pair in train} & {pair.source for pair in held_out}
     assert study_architectures.chrf([pair.target for pair in held_out], held_out) == pytest.approx(100)
+
+
+# --- scaling -------------------------------------------------------------------------------------------
+
+
+def test_every_size_was_trained_on_every_amount_and_none_is_under_the_floor():
+    plan, stored = study_scaling.Plan(), STORED["scaling"]
+    cells = [(row["dim"], row["tokens"]) for row in stored["grid"]]
+    assert sorted(cells) == sorted((dim, tokens) for dim in plan.dims for tokens in plan.tokens)
+    shape, _ = study_scaling.tales_source()
+    for row in stored["grid"] + stored["long"] + stored["seeds"]:
+        assert row["n_params"] == shape.config(row["dim"]).n_params and row["loss"] > row["floor"]
+        assert row["tokens"] <= row["tokens_seen"] < row["tokens"] + 200
+    assert {row["seed"] for row in stored["seeds"]} == set(plan.seeds[1:])
+    assert [roll["exponent"] for roll in stored["rolls"]] == list(plan.exponents)
+
+
+def test_a_stored_run_of_the_sweep_can_be_made_again():
+    row = next(r for r in STORED["scaling"]["rolls"][1]["runs"] if r["tokens"] == 7 * 1024)
+    shape, source = study_scaling.roll_source(2.0)
+    cell = Cell(row["seed"], row["dim"], row["tokens"], row["rate"])
+    again = measure(cell, shape, source(row["tokens"], "seed 1"), source(140_000, "held out"))
+    assert isclose(again.loss, row["loss"], rel_tol=1e-3)

@@ -42,7 +42,7 @@ class Plan:
     seeds: tuple[int, ...] = (1, 2, 3)
     exponents: tuple[float, ...] = (1.5, 2.0, 2.5)
     roll_dim: int = 64
-    roll_calls: tuple[int, ...] = tuple(2**k for k in range(11, 19))
+    roll_calls: tuple[int, ...] = tuple(2**k for k in range(10, 18))
     roll_rates: tuple[float, ...] = (1.0, 2.0)
     share: float = 1.0
 

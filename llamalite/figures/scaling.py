@@ -37,6 +37,7 @@ def draw_runs(runs: Runs, floor: float, law: Law | None = None) -> Figure:
         ax.axhline(floor, color=GREY, linestyle=":", label=f"the floor, {floor:.3f}")
         ax.set(xscale="log", yscale="log")
         ax.set_yticks([0.2, 0.5, 1, 2, 5], ["0.2", "0.5", "1", "2", "5"])
+        ax.yaxis.set_minor_formatter("")
         ax.legend(title="parameters", loc="center left", bbox_to_anchor=(1.01, 0.5))
         label_axes(ax, "tokens, each seen once", "held out (nats a token)")
     return figure
@@ -170,7 +171,7 @@ def draw_bill(law: Law, trained_like: tuple[float, float], asked: float) -> Figu
                 markersize=15, label="cheapest")  # fmt: skip
         ax.axvline(alone.n_params, color=GREY, linestyle=":", label=f"optimum of training alone: "
                    f"{alone.n_params / 1e9:,.1f}B on {alone.tokens / 1e12:,.2f}T")  # fmt: skip
-        ax.set(xscale="log", yscale="log", ylim=(training[~np.isnan(training)].min() / 30, None))
+        ax.set(xscale="log", yscale="log", ylim=np.nanmin(training) * np.array([0.1, 300]))
         ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=9)
         label_axes(ax, f"parameters of a model with a loss of {loss:.3f}", "FLOPs")
     return figure
@@ -202,7 +203,7 @@ def draw_budget(law: Law, log10_params: float, log10_tokens: float) -> Figure:
         )
         lines = ax.contour(x, y, np.log(law.loss(x, y)), levels=16, colors="#BBBBBB", linewidths=0.8)
         ax.clabel(lines, fmt=lambda level: f"{np.exp(level):.2f}", fontsize=7)
-        budgets = np.geomspace(flops / 1e3, flops * 1e3, 50)
+        budgets = np.geomspace(flops / 1e5, flops * 1e5, 50)
         ax.plot(*np.array([law.optimum(c) for c in budgets]).T, color=BLUE, label="optima")
         ax.plot(x[0], flops / TRAINING / x[0], color=GREY, linestyle="--", label="this budget")
         ax.plot(n, d, "o", color=BLACK, label="your choice")
@@ -217,6 +218,6 @@ def explore_budget(law: Law) -> None:
     """Sliders over size and text, in powers of ten, for one law."""
     explore(
         lambda log10_params, log10_tokens: draw_budget(law, log10_params, log10_tokens),
-        log10_params=(9.85, (7, 12, 0.05)),
-        log10_tokens=(13.18, (9, 14, 0.05)),
+        log10_params=(9.9, (7, 12, 0.05)),
+        log10_tokens=(13.2, (9, 14, 0.05)),
     )
