@@ -21,9 +21,17 @@ def shades(n: int) -> list:
     return [colormaps["viridis_r"](x) for x in np.linspace(0.1, 0.95, n)]
 
 
+def mark_tokens(ax: Any, tokens: ndarray) -> None:
+    """A tick for each amount that was trained on: 32k for 32,768, as 1k is 1,024."""
+    amounts = np.unique(tokens)
+    ax.set_xticks(amounts, [f"{d / 1024:,.0f}k" for d in amounts])
+    ax.minorticks_off()
+
+
 def draw_runs(runs: Runs, floor: float, law: Law | None = None) -> Figure:
     """Held-out loss against tokens, a line a size, with what no model can beat; dashed: the law."""
     title = "Larger models and more text: every point is a run"
+    title += ", every dashed line is the law" if law is not None else ""
     with canvas(title, width=9, height=4.6) as (figure, axes):
         ax = axes[0, 0]
         sizes = np.unique(runs.n_params)
@@ -38,6 +46,7 @@ def draw_runs(runs: Runs, floor: float, law: Law | None = None) -> Figure:
         ax.set(xscale="log", yscale="log")
         ax.set_yticks([0.2, 0.5, 1, 2, 5], ["0.2", "0.5", "1", "2", "5"])
         ax.yaxis.set_minor_formatter("")
+        mark_tokens(ax, runs.tokens)
         ax.legend(title="parameters", loc="center left", bbox_to_anchor=(1.01, 0.5))
         label_axes(ax, "tokens, each seen once", "held out (nats a token)")
     return figure
@@ -55,6 +64,7 @@ def draw_residuals(runs: Runs, laws: Mapping[str, Law]) -> Figure:
                 ax.plot(runs.tokens[mine], left, "o-", color=colour, linewidth=1, label=f"{size:,.0f}")
             ax.axhline(0, color=BLACK, linewidth=1)
             ax.set(xscale="log", title=name)
+            mark_tokens(ax, runs.tokens)
             label_axes(ax, "tokens", "measured over predicted (%)")
         axes[0][-1].legend(title="parameters", loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=8)
     return figure
@@ -107,6 +117,7 @@ def draw_long(runs: Runs, floor: float, optimum: float, n_params: float) -> Figu
         ax.axvline(optimum, color=VERMILION, linestyle="--", label="compute-optimal for this size")
         ax.axhline(floor, color=GREY, linestyle=":", label="the floor")
         ax.set(xscale="log")
+        mark_tokens(ax, runs.tokens[mine])
         ax.set_ylim(bottom=0)
         ax.legend()
         label_axes(ax, "tokens, each seen once", "held out (nats a token)")
@@ -124,7 +135,8 @@ def draw_advice(laws: Mapping[str, Law], models: Mapping[str, tuple[float, float
         ax.axhline(20, color=GREY, linestyle=":", label="20")
         for name, (flops, ratio) in models.items():
             ax.plot(flops, ratio, "o", color=BLACK, markersize=5)
-            ax.annotate(name, (flops, ratio), xytext=(5, 3), textcoords="offset points", fontsize=8)
+            side, ha = (-5, "right") if "llama1" in name else (5, "left")
+            ax.annotate(name, (flops, ratio), (side, 3), textcoords="offset points", fontsize=8, ha=ha)
         ax.set(xscale="log", yscale="log", xlim=(1e19, 4e26))
         ticks = [10, 20, 50, 100, 200, 500, 1000, 2000]
         ax.set_yticks(ticks, [f"{tick:,}" for tick in ticks])
