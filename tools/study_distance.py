@@ -135,7 +135,7 @@ def recall_steps(
 
 
 def learn_recall(plan: Plan, theta: float, seed: int) -> tuple[Llama, list[int]]:
-    """A model that finds a key among ``recall_len`` tokens; and the steps of each attempt at seeing the point.
+    """A model that finds a key among ``recall_len`` tokens; and the steps of each attempt at it.
 
     It is seen suddenly or not at all, so who has not seen it after ``short_steps`` starts from other weights.
     """
