@@ -10,8 +10,10 @@ import pytest
 import study_architectures
 import study_budget
 import study_digits
+import study_distance
 import study_feed_forward
 import study_gqa
+import study_llama3
 import study_norms
 import study_scaling
 import study_training
@@ -31,6 +33,7 @@ STUDIES = {
     "training": study_training,
     "gqa": study_gqa,
     "scaling": study_scaling,
+    "llama3": study_llama3,
 }
 STORED = {
     name: json.loads((DATA / "studies" / f"{name}.json").read_text(encoding="utf-8")) for name in STUDIES
@@ -211,3 +214,61 @@ def test_a_stored_run_of_the_sweep_can_be_made_again():
     cell = Cell(row["seed"], row["dim"], row["tokens"], row["rate"])
     again = measure(cell, shape, source(row["tokens"], "seed 1"), source(140_000, "held out"))
     assert isclose(again.loss, row["loss"], rel_tol=1e-3)
+
+
+# --- Llama 3: switches and distance --------------------------------------------------------------------
+
+
+def test_every_switch_has_spent_the_same_and_only_the_switch_differs():
+    plan, rows = study_llama3.Plan(), STORED["llama3"]["switches"]
+    assert [row["name"] for row in rows] == list(study_llama3.ways())
+    for row, change in zip(rows, study_llama3.ways().values(), strict=True):
+        this = replace(plan, **change)
+        cfg = study_llama3.shape(this)
+        step = plan.step_tokens * train_flops(cfg, this.seq_len)
+        assert plan.budget - step < row["steps"] * step <= plan.budget
+        assert row["n_params"] == cfg.n_params and row["train_tokens"] == row["steps"] * plan.step_tokens
+        assert isclose(fmean(run["bits_per_byte"] for run in row["runs"]), row["mean"], rel_tol=ROUNDED)
+
+
+def test_every_model_that_was_asked_for_needles_finds_them_at_its_own_length():
+    plan, runs = study_llama3.Plan().distance, STORED["llama3"]["recall"]
+    assert [(run["theta"], run["seed"]) for run in runs] == [(t, s) for t in plan.thetas for s in plan.seeds]
+    for run in runs:
+        assert fmean(run["ways"][0]["before"][0]) > 0.97
+        for way in run["ways"]:
+            assert {len(row) for row in way["before"] + way["after"]} == {len(plan.depths)}
+
+
+def test_short_runs_of_recall_and_tales_can_be_made_again():
+    quick = replace(
+        study_distance.Plan(), short_steps=2, attempts=1, recall_steps=1, more_recall=1, lengths=(64,),
+        asked=2, tale_steps=1, more_tales=1, tales_bytes=20_000,
+    )  # fmt: skip
+    run = study_distance.recall_run(quick, 10_000.0, 1)
+    assert [way["how"] for way in run["ways"]] == list(study_distance.WAYS) and run["attempts"] == [2]
+    tokenizer = study_distance.load_tokenizer(DATA / "tokenizers" / "tales-en")
+    world, rng = study_distance.Tales("en"), study_distance.Random(0)
+    drawn = [study_distance.mentions(world.tell(rng), tokenizer) for _ in range(6)]
+    for tale in drawn:
+        for tokens, back in tale.again:
+            assert 0 < back <= tokens[0] and tokens == list(range(tokens[0], tokens[-1] + 1))
+    scored = study_distance.tale_run(quick, drawn, tokenizer, 1)
+    assert 4 < scored["long"]["nats_per_token"] < 9
+    assert sum(scored["last"]["n_again"]) == sum(len(tale.again) for tale in drawn)
+
+
+def test_a_mention_is_the_tokens_that_say_it():
+    """And so many tokens before it, the same was said the time before."""
+    tokenizer = study_distance.load_tokenizer(DATA / "tokenizers" / "tales-en")
+    world = study_distance.Tales("en")
+    for seed in range(5):
+        tale = world.tell(study_distance.Random(seed))
+        told = study_distance.mentions(tale, tokenizer)
+        words = {tale.text[span.start : span.end] for span in tale.spans}
+        for tokens, back in told.again:
+            said = tokenizer.decode([told.ids[i] for i in tokens])
+            (word,) = {word for word in words if word in said}
+            before = tokens[0] - back
+            then = tokenizer.decode(told.ids[before : before + len(tokens) + 2])
+            assert then.lower().startswith(word.lower())  # "Five drums" may begin a sentence

@@ -46,7 +46,7 @@ POSITIONS = Exercise(
     mistakes=(
         Mistake("never restart", lambda begins: np.arange(len(begins)),
                 "your positions never restart: a document must not know how many stand before it"),
-        Mistake("from one", lambda begins: restarted(begins) + 1, "you count from 1: the first token is at 0"),
+        Mistake("from one", lambda begins: restarted(begins) + 1, "you count from 1, not from 0"),
         Mistake("one late", after_the_first, "you restart one token late: a beginning itself stands at 0"),
         Mistake("number of the document", lambda begins: np.cumsum(begins),
                 "that is the number of each token's document, not its position in it"),
@@ -128,7 +128,7 @@ NTK = Exercise(
     oracle=by_the_slowest_wave,
     solution=ntk_theta,
     why="The slowest frequency is theta^(-(H-2)/H): the exponent -2i/H at i = H/2 - 1. For it to fall to "
-    "1/factor of itself, theta must grow by factor^(H/(H-2)). The fastest, theta^0, stays at 1 whatever theta is.",
+    "1/factor of itself, theta must grow by factor^(H/(H-2)). The fastest, theta^0, is 1 whatever theta is.",
     hints=(
         "The frequencies are theta^(-2i/H) for i = 0 … H/2 - 1. Which is the slowest?",
         "Write down theta'^(-(H-2)/H) = theta^(-(H-2)/H) / factor, and solve for theta'.",
@@ -136,7 +136,7 @@ NTK = Exercise(
     ),
     mistakes=(
         Mistake("factor", lambda theta, head_dim, factor: theta * factor,
-                "theta times factor slows the slowest wave a little too little: its exponent is not quite -1"),
+                "a little too small: the exponent of the slowest wave is not quite -1"),
         Mistake("upside down", lambda theta, head_dim, factor: theta * factor ** ((head_dim - 2) / head_dim),
                 "the exponent is upside down: solve for theta, do not insert"),
         Mistake("half", lambda theta, head_dim, factor: theta * factor ** (head_dim / 2 / (head_dim / 2 - 2)),
@@ -189,7 +189,7 @@ BY_POSITION = Exercise(
         Mistake("sums", sums, "those are sums: late positions are rare, and would look easy"),
         Mistake("divided by all", lambda losses, positions: sums(losses, positions) / len(losses),
                 "you divide by the number of rows: divide by how many tokens stand at that position"),
-        Mistake("up to", up_to, "that is the mean of all positions up to this one; it hides what happens late"),
+        Mistake("up to", up_to, "that is the mean of all positions so far: it hides what happens late"),
     ),
 )  # fmt: skip
 
