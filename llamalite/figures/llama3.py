@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from llamalite.config import preset
 from llamalite.figures.explore import explore
@@ -99,6 +100,10 @@ def draw_by_position(
         for (name, curve), colour, marker in zip(curves.items(), CYCLE, "os^Dvx+*", strict=False):
             places = width * (np.arange(len(curve)) + 0.5)
             ax.plot(places, curve, color=colour, marker=marker, markersize=4, label=name)
+        ax.set_yscale("log")
+        ticks = [t for t in (0.1, 0.2, 0.3, 0.5, 1, 2, 3, 5, 10) if ax.get_ylim()[0] <= t <= ax.get_ylim()[1]]
+        ax.set_yticks(ticks, [f"{t:g}" for t in ticks])
+        ax.yaxis.set_minor_locator(NullLocator())
         ax.axvline(trained, color=BLACK, linestyle=":", linewidth=1)
         ax.text(trained, ax.get_ylim()[1], f" trained up to {trained}", va="top", fontsize=9)
         ax.legend(fontsize=9, loc="center left", bbox_to_anchor=(1.01, 0.5))
@@ -128,6 +133,15 @@ def seconds_a_megabyte(row: Record) -> float:
     return float(1e6 * seconds / (row["train_tokens"] * row["bytes_per_token"]))
 
 
+def plain(x: float) -> str:
+    """A number as one would say it.
+
+    >>> plain(270528), plain(8.764)
+    ('270,528', '8.76')
+    """
+    return f"{x:,.0f}" if x >= 1000 else f"{x:.3g}"
+
+
 def draw_choice(rows: Sequence[Record], name: str) -> Figure:
     """What a switch does to loss, cache and speed, each as a share of what Llama 2 has."""
     base = rows[0]
@@ -153,7 +167,7 @@ def draw_choice(rows: Sequence[Record], name: str) -> Figure:
         shares = [100 * here / there for here, there in parts.values()]
         ax.barh(range(len(parts)), shares, color=[BLUE if share <= 100 else ORANGE for share in shares])
         for i, (share, (here, there)) in enumerate(zip(shares, parts.values(), strict=True)):
-            ax.text(share, i, f" {here:,.3g} (was {there:,.3g})", va="center", fontsize=9)
+            ax.text(share, i, f" {plain(here)} (was {plain(there)})", va="center", fontsize=9)
         ax.axvline(100, color=BLACK, linestyle=":")
         ax.set_xlim(0, 1.4 * max(*shares, 100))
         ax.set_yticks(range(len(parts)), list(parts))
