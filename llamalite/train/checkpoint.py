@@ -15,10 +15,11 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as tensors_from_bytes
 from safetensors.torch import save as tensors_to_bytes
-from torch import Tensor
+from torch import Tensor, nn
 
 from llamalite.text.files import fingerprint, sync_folder, write_durably
 from llamalite.train.interruption import RunFailed
@@ -144,3 +145,42 @@ def prune(root: Path, keep_last: int = 2, best_of: str = "val_loss", before: int
     for folder in scores:
         if folder not in keep:
             shutil.rmtree(folder)
+
+
+def optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """AdamW's memory under the parameters' names: ``wq.weight/exp_avg``, …"""
+    state = optimizer.state
+    return {f"{name}/{key}": t for name, p in model.named_parameters() for key, t in state.get(p, {}).items()}
+
+
+def save_training(
+    root: Path,
+    step: int,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    known: dict[str, Any],
+    spike: int | None = None,
+) -> None:
+    """A model, its optimiser and what is ``known`` of them.
+
+    Also keeps the last checkpoint from before ``spike``, the step at which the loss last jumped.
+    """
+    tensors = {"model": dict(model.state_dict()), "optimizer": optimizer_tensors(model, optimizer)}
+    save(root, step, tensors, **known)
+    prune(root, best_of="bits_per_byte", before=spike)
+
+
+def load_training(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+    """Fill model and optimiser from a checkpoint; return its step."""
+    saved = load(folder)
+    try:
+        model.load_state_dict(saved.tensors["model"])
+    except (KeyError, RuntimeError) as error:
+        raise RunFailed(
+            f"{folder} belongs to a model of another shape; resume with the run's own settings"
+        ) from error
+    for name, p in model.named_parameters():
+        mine = {key: t for key, t in saved.tensors["optimizer"].items() if key.rpartition("/")[0] == name}
+        # AdamW(fused=True) keeps its step count beside the parameter.
+        optimizer.state[p] = {key.rpartition("/")[2]: t.to(p.device, copy=True) for key, t in mine.items()}
+    return saved.step

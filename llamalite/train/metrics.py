@@ -11,6 +11,8 @@ from types import TracebackType
 class MetricsLog:
     """Append lines from step ``after`` on. Later lines of an earlier attempt are dropped first."""
 
+    speaks = True
+
     def __init__(self, path: Path, after: int = 0):
         drop_later(path, after)
         self.file = open(path, "a", encoding="utf-8")  # noqa: SIM115 - closed by __exit__
@@ -26,6 +28,21 @@ class MetricsLog:
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.file.close()
+
+
+class Silence:
+    """The log of a process that leaves the writing to another."""
+
+    speaks = False
+
+    def write(self, **values: float | int | None) -> None:
+        pass
+
+    def __enter__(self) -> Silence:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
 
 
 def read_metrics(path: Path) -> list[dict]:

@@ -23,7 +23,7 @@ from llamalite.train import checkpoint
 from llamalite.train.batches import batch, document_windows, windows
 from llamalite.train.device import autocast, peak_flops
 from llamalite.train.interruption import Interrupted, RunFailed, StopSignals
-from llamalite.train.metrics import MetricsLog, read_metrics
+from llamalite.train.metrics import MetricsLog, Silence, read_metrics
 from llamalite.train.schedule import learning_rate
 from llamalite.train.spikes import SpikeWatch
 
@@ -149,40 +149,34 @@ def evaluate(forward: Forward, data: Data, s: Settings) -> Score:
     return Score(nats / (len(data.held_out) - 1), nats / math.log(2) / data.held_out_bytes)
 
 
-def optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """AdamW's memory under the parameters' names: ``wq.weight/exp_avg``, …"""
-    state = optimizer.state
-    return {f"{name}/{key}": t for name, p in model.named_parameters() for key, t in state.get(p, {}).items()}
+class Alone:
+    """How one process works; ``train.parallel`` puts many in its place, and the loop is the same."""
 
+    speaks = True  # this process keeps the log and shows the bar
+    size = 1  # processes, each with a device of its own
 
-def save(
-    root: Path,
-    step: int,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    score: Score | None,
-    spike: int | None = None,
-) -> None:
-    """Also keeps the last checkpoint from before ``spike``, the step at which the loss last jumped."""
-    tensors = {"model": dict(model.state_dict()), "optimizer": optimizer_tensors(model, optimizer)}
-    checkpoint.save(root, step, tensors, **(score._asdict() if score else {}))
-    checkpoint.prune(root, best_of="bits_per_byte", before=spike)
+    def step(self, forward: Forward, optimizer, data: Data, step: int, s: Settings) -> StepStats:
+        return train_step(forward, optimizer, data, step, s)
 
+    def evaluate(self, forward: Forward, data: Data, s: Settings) -> Score:
+        return evaluate(forward, data, s)
 
-def restore(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
-    """Fill model and optimiser from a checkpoint; return its step."""
-    saved = checkpoint.load(folder)
-    try:
-        model.load_state_dict(saved.tensors["model"])
-    except (KeyError, RuntimeError) as error:
-        raise RunFailed(
-            f"{folder} belongs to a model of another shape; resume with the run's own settings"
-        ) from error
-    for name, p in model.named_parameters():
-        mine = {key: t for key, t in saved.tensors["optimizer"].items() if key.rpartition("/")[0] == name}
-        # AdamW(fused=True) keeps its step count beside the parameter.
-        optimizer.state[p] = {key.rpartition("/")[2]: t.to(p.device, copy=True) for key, t in mine.items()}
-    return saved.step
+    def stopped(self, received: int | None) -> int | None:
+        """The signal that ends the run after this step."""
+        return received
+
+    def newest(self, folder: Path) -> Path | None:
+        """The last checkpoint."""
+        return checkpoint.latest(folder / "checkpoints")
+
+    def restore(self, folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+        """The step at which to go on; 0 if there is nothing to resume."""
+        newest = self.newest(folder)
+        return checkpoint.load_training(newest, model, optimizer) if newest else 0
+
+    def save(self, folder: Path, step: int, model, optimizer, score: Score | None, spike: int | None) -> None:
+        known = score._asdict() if score else {}
+        checkpoint.save_training(folder / "checkpoints", step, model, optimizer, known, spike)
 
 
 def train(
@@ -193,51 +187,58 @@ def train(
     folder: Path,
     resume: bool = False,
     flops_per_token: int | None = None,
+    crew: Alone | None = None,
 ) -> Score | None:
     """Run from step 0, or from the last checkpoint, to ``s.steps``; return the last validation.
 
     Writes ``folder/metrics.jsonl`` and ``folder/checkpoints``. With ``flops_per_token`` and a device
-    whose peak is known, the metrics say what share of it was used (MFU, facts G3).
+    whose peak is known, the metrics say what share of it was used (MFU, facts G3). ``crew`` says who
+    works: this process alone, or many (``train.parallel.crew``).
     Raises ``Interrupted`` after a clean save on Ctrl-C or SIGTERM, and ``RunFailed`` when the loss or
     the disk gives out.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    optimizer, root = build_adamw(model, s), folder / "checkpoints"
-    newest = checkpoint.latest(root) if resume else None
-    start = restore(newest, model, optimizer) if newest else 0
+    crew, optimizer = crew or Alone(), build_adamw(model, s)
+    root = folder / "checkpoints"
+    start = crew.restore(folder, model, optimizer) if resume else 0
     score, watch = None, SpikeWatch.after(read_metrics(folder / "metrics.jsonl"), start)
     peak = peak_flops(s.device, s.dtype) if flops_per_token else None
     with (
         StopSignals() as stop,
-        MetricsLog(folder / "metrics.jsonl", after=start) as log,
-        tqdm(total=s.steps, initial=start, unit="step", disable=None) as bar,
+        MetricsLog(folder / "metrics.jsonl", after=start) if crew.speaks else Silence() as log,
+        tqdm(total=s.steps, initial=start, unit="step", disable=None if crew.speaks else True) as bar,
     ):
         for step in range(start, s.steps):
             began = time.perf_counter()
-            stats = guarded_step(forward, optimizer, data, step, s, root)
+            stats = guarded_step(crew, forward, optimizer, data, step, s, folder)
             speed = s.batch_size * s.seq_len / (time.perf_counter() - began)
             done, last = step + 1, step + 1 == s.steps
-            fresh = validate(model, forward, data, s) if last or due(done, s.eval_every) else None
+            fresh = validate(crew, model, forward, data, s) if last or due(done, s.eval_every) else None
             score = fresh or score
             spike = watch.hear(done, stats.loss)
-            warn(spike, watch, root)
-            more = {"mfu": round(speed * flops_per_token / peak, 4) if peak else None, "spike": spike and 1}
+            if crew.speaks:
+                warn(spike, watch, root)
+            more = {
+                "mfu": round(speed * flops_per_token / (peak * crew.size), 4) if peak else None,
+                "spike": spike and 1,
+            }
             report(log, bar, done, stats, speed, fresh, score, s, **more)
-            if last or due(done, s.save_every) or stop.received:
-                save(root, done, model, optimizer, fresh, watch.began)
-            if stop.received and not last:
+            stopped = crew.stopped(stop.received)
+            if last or due(done, s.save_every) or stopped:
+                crew.save(folder, done, model, optimizer, fresh, watch.began)
+            if stopped and not last:
                 raise Interrupted(
-                    stop.received,
+                    stopped,
                     f"stopped; step {done} of {s.steps} is saved; "
                     f"continue with: llamalite train --out {folder} --resume",
                 )
     return score
 
 
-def validate(model: nn.Module, forward: Forward, data: Data, s: Settings) -> Score:
+def validate(crew: Alone, model: nn.Module, forward: Forward, data: Data, s: Settings) -> Score:
     model.eval()  # for models with dropout; a Llama has none
     try:
-        return evaluate(forward, data, s)
+        return crew.evaluate(forward, data, s)
     finally:
         model.train()
 
@@ -246,11 +247,13 @@ def due(step: int, every: int) -> bool:
     return every > 0 and step % every == 0
 
 
-def guarded_step(forward, optimizer, data: Data, step: int, s: Settings, root: Path) -> StepStats:
+def guarded_step(
+    crew: Alone, forward, optimizer, data: Data, step: int, s: Settings, folder: Path
+) -> StepStats:
     try:
-        return train_step(forward, optimizer, data, step, s)
+        return crew.step(forward, optimizer, data, step, s)
     except RunFailed as error:
-        newest = checkpoint.latest(root)
+        newest = crew.newest(folder)
         kept = f"{newest} is kept" if newest else "no checkpoint was written yet"
         raise RunFailed(f"{error}; {kept}; train again with a lower --lr, or a longer --warmup") from None
     except torch.OutOfMemoryError as error:
@@ -266,7 +269,7 @@ def warn(spike: str | None, watch: SpikeWatch, root: Path) -> None:
 
 
 def report(
-    log: MetricsLog,
+    log: MetricsLog | Silence,
     bar: tqdm,
     done: int,
     stats: StepStats,
@@ -288,7 +291,7 @@ def report(
     val = f", {score.bits_per_byte:.3f} bits/byte held out" if score else ""
     bar.set_postfix_str(f"loss {stats.loss:.3f}, {speed:,.0f} tokens/s{val}", refresh=False)
     bar.update()
-    if fresh:
+    if fresh and log.speaks:
         tqdm.write(
             f"step {done:>6}  loss {stats.loss:.3f}  held out {fresh.nats_per_token:.3f} nats/token, "
             f"{fresh.bits_per_byte:.3f} bits/byte"
