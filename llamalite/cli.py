@@ -84,7 +84,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def complain(message: Any, code: int) -> int:
-    print(f"llamalite: {message}", file=sys.stderr)
+    """Bad input is bad for every rank alike: one of those that torchrun started says so."""
+    if code != 2 or os.environ.get("RANK", "0") == "0":
+        print(f"llamalite: {message}", file=sys.stderr)
     return code
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Literal
 
 from llamalite.commands.recipes import expected
 from llamalite.config import LlamaConfig, preset
+from llamalite.train.parallel.layout import Parallel, check_layout
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Train:
       llamalite train --data plays.txt --out runs/plays --steps 2000
       llamalite train --out runs/plays --resume --steps 4000
       llamalite train --recipe stories-15m --data tinystories.txt --out runs/stories      (wants a GPU)
+      torchrun --nproc-per-node 4 -m llamalite train --out runs/four --parallel.data 2 --parallel.tensor 2
     """
 
     out: Path
@@ -74,6 +76,7 @@ class Train:
     """Fuse the model with torch.compile: about a minute's wait, then faster steps. auto: on a GPU."""
     threads: int = 0
     """CPU threads; 0 leaves it to PyTorch."""
+    parallel: Parallel = field(default_factory=Parallel)
     recipe: str = ""
     """Settings for a longer run on a GPU: stories-15m or stories-110m. What is said beside it wins."""
     resume: bool = False
@@ -82,26 +85,73 @@ class Train:
 
 # What a resumed run may change: how it computes and how long, not what.
 FREE_ON_RESUME = {"out", "resume", "data", "steps", "accumulate", "eval_every", "save_every"}
-FREE_ON_RESUME |= {"device", "dtype", "compile", "threads"}
+FREE_ON_RESUME |= {"device", "dtype", "compile", "threads", "parallel"}
 OVERRIDES = ("dim", "n_layers", "n_heads", "n_kv_heads")
 
 
 def run(args: Train) -> None:
-    """Check everything that can be wrong, then write the run's folder, then train."""
+    """Here, or as one of the ranks that torchrun has started."""
     # Threads that spin while they wait starve each other on a busy machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch
 
+    from llamalite.train.device import keep_memory, pick_device
+    from llamalite.train.parallel import ranks
+
+    keep_memory()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    ranks.check_size(args.parallel, ranks.processes())
+    if ranks.launched():
+        ranks.on_ranks(run_on_ranks, args, device=pick_device(args.device).type)
+    else:
+        run_alone(args)
+
+
+def run_alone(args: Train) -> None:
+    from llamalite.train.runs import train_llama
+
+    cfg, data, how = prepare(args)
+    compiled = args.compile == "on" or (args.compile == "auto" and how.device.type == "cuda")
+    train_llama(args.out, cfg, data, how, compiled, args.resume)
+    print(f'done: llamalite generate {args.out} --prompt "…"')
+
+
+def run_on_ranks(args: Train) -> None:
+    """The first rank makes the folder, the others read it; then all of them train."""
+    import torch.distributed as dist
+
+    from llamalite.train.parallel.ranks import lives_before
+    from llamalite.train.parallel.running import train_on_ranks
+
+    if args.compile == "on":
+        raise ValueError("compile is for one process; leave it out, or train without --parallel")
+    first = dist.get_rank() == 0
+    if lives_before() and (args.out / "train.json").exists():  # torchrun starts the same command again
+        args = replace(args, resume=True)
+    if first:
+        ready = prepare(args)
+    dist.barrier()
+    if not first:
+        ready = prepare(replace(args, resume=True), speaks=False)
+    cfg, data, how = ready
+    train_on_ranks(args.out, cfg, data, how, args.parallel, args.resume)
+    if first:
+        print(f'done: llamalite generate {args.out} --prompt "…"')
+
+
+def prepare(args: Train, speaks: bool = True):
+    """Check everything that can be wrong, then write the run's folder: (config, data, settings).
+
+    One that does not speak finds the folder written, and prints nothing.
+    """
     from llamalite.tales.floor import known_floor
     from llamalite.text.corpus import read_parts
     from llamalite.text.tokenization.tokenizer import load_tokenizer
     from llamalite.train import runs
-    from llamalite.train.device import keep_memory, peak_flops, pick_dtype
+    from llamalite.train.device import pick_dtype
 
     check_folder(args)
-    keep_memory()
-    if args.threads:
-        torch.set_num_threads(args.threads)
     vocab_size = 0 if args.vocab_size == "bytes" else args.vocab_size
     model_config(args, vocab_size or 1)  # refuse an impossible shape before the slow part
     how, parts = settings(args), read_parts(args.data)
@@ -111,29 +161,38 @@ def run(args: Train) -> None:
     given = args.out if args.resume else args.tokenizer
     tokenizer = load_tokenizer(given) if given else runs.build_tokenizer(parts[0], vocab_size)
     cfg = model_config(args, tokenizer.vocab_size)
-    how = replace(how, dtype=pick_dtype(args.dtype, how.device, cfg.n_params))
+    check_layout(args.parallel, cfg, args.batch_size, args.seq_len, args.accumulate)
+    alone = args.parallel.size == 1  # ranks on CPUs keep float32, which their tests are about
+    how = replace(how, dtype=pick_dtype(args.dtype, how.device, cfg.n_params if alone else 0))
     record = {"args": {**asdict(args), "out": str(args.out), "resume": False}, "sha256": fingerprint}
     record["floor_bits_per_byte"] = known_floor(args.data)
-    if args.resume:
-        runs.write_json(args.out / "train.json", record)
-    else:
+    if not args.resume:
         runs.create_run(args.out, cfg, tokenizer, record)
+    elif speaks:
+        runs.write_json(args.out / "train.json", record)
     try:
         data = runs.build_data(*parts, tokenizer, args.seq_len, args.documents, args.out / "data")
     except ValueError:
         if not args.resume:
             shutil.rmtree(args.out)  # nothing was in it before, and there is nothing to go on with
         raise
+    if speaks:
+        introduce(args, cfg, data, how)
+    return cfg, data, how
+
+
+def introduce(args: Train, cfg: LlamaConfig, data, how) -> None:
+    from llamalite.train.device import peak_flops
+
+    many = f", {args.parallel.size} ranks" if args.parallel.size > 1 else ""
     print(
         f"{args.data}: {len(data.train):,} tokens to train on, {len(data.held_out):,} held out\n"
-        f"{args.preset}: {cfg.n_params:,} parameters, {how.dtype} on {how.device}"
+        f"{args.preset}: {cfg.n_params:,} parameters, {how.dtype} on {how.device}{many}"
     )
-    compiled = args.compile == "on" or (args.compile == "auto" and how.device.type == "cuda")
     if args.recipe:
         flops = float(args.steps * args.batch_size * args.seq_len * cfg.train_flops_per_token(args.seq_len))
-        print(expected(args.recipe, flops, peak_flops(how.device, how.dtype)))
-    runs.train_llama(args.out, cfg, data, how, compiled, args.resume)
-    print(f'done: llamalite generate {args.out} --prompt "…"')
+        peak = peak_flops(how.device, how.dtype)
+        print(expected(args.recipe, flops, peak and peak * args.parallel.size))
 
 
 def stored(args: Train) -> Train:
@@ -141,7 +200,8 @@ def stored(args: Train) -> Train:
     from llamalite.train.runs import read_json
 
     record = read_json(args.out / "train.json")["args"]
-    return Train(**{**record, "out": args.out, "resume": True})
+    parallel = Parallel(**record.get("parallel", {}))  # runs from before there were ranks have none
+    return Train(**{**record, "out": args.out, "resume": True, "parallel": parallel})
 
 
 def check_folder(args: Train) -> None:

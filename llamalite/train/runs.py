@@ -166,6 +166,10 @@ def train_llama(
     resume: bool = False,
 ) -> Score | None:
     """Build the Llama that ``cfg`` describes and train it into ``folder``."""
+    if resume and (folder / "sharded").is_dir():  # many ranks were here
+        from llamalite.train.parallel.sharded import export
+
+        export(folder)
     if resume and checkpoint.latest(folder / "checkpoints"):  # which brings the weights
         model = empty_llama(cfg, settings.device)
     else:

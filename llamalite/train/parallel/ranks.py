@@ -17,6 +17,7 @@ import torch
 import torch.distributed as dist
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 
+from llamalite.train.interruption import Interrupted
 from llamalite.train.parallel.layout import Parallel
 
 PATIENCE = timedelta(seconds=300)  # for a rank that does not answer, before all of them give up
@@ -31,14 +32,24 @@ def on_ranks(work: Callable[..., Result], *args: Any, device: str = "cpu", patie
     an exception on this rank there is no farewell: the others may wait for something else, and would hang.
     """
     join(device, patience)
-    result = work(*args)
-    gc.collect()
-    dist.barrier()
-    dist.destroy_process_group()
+    try:
+        result = work(*args)
+    except Interrupted:  # all ranks stop after the same step
+        leave()
+        raise
+    leave()
     return result
 
 
+def leave() -> None:
+    gc.collect()
+    dist.barrier()
+    dist.destroy_process_group()
+
+
 def join(device: str = "cpu", patience: timedelta = PATIENCE) -> None:
+    if device not in ("cpu", "cuda"):
+        raise ValueError(f"ranks cannot talk from {device} to {device}; train with --device cpu")
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     if os.environ.get("LOCAL_WORLD_SIZE") == str(size):  # one machine: do not ask what its name resolves to
         loopback = [name for _, name in socket.if_nameindex() if name in ("lo", "lo0")]
@@ -73,6 +84,10 @@ def lives_before() -> int:
 def launched() -> bool:
     """Is this process one of several that somebody started together?"""
     return "RANK" in os.environ and "WORLD_SIZE" in os.environ
+
+
+def processes() -> int:
+    return int(os.environ["WORLD_SIZE"]) if launched() else 1
 
 
 def build_mesh(p: Parallel, device: str = "cpu") -> DeviceMesh:

@@ -10,6 +10,7 @@ load sharded ones only if they are your own.
 from __future__ import annotations
 
 import shutil
+import warnings
 from pathlib import Path
 
 import torch
@@ -67,7 +68,9 @@ def read_whole(found: Path) -> Tensors:
     """Every tensor of a checkpoint, put together in this process; needs no model and no group."""
     described = dcp.FileSystemReader(found).read_metadata().state_dict_metadata
     whole = {name: torch.empty(d.size, dtype=d.properties.dtype) for name, d in described.items()}
-    dcp.load(whole, checkpoint_id=found, no_dist=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that one process is meant, is meant
+        dcp.load(whole, checkpoint_id=found, no_dist=True)
     return whole
 
 
@@ -92,7 +95,9 @@ def adopt(folder: Path) -> None:
         return
     saved = checkpoint.load(newest)
     whole = {f"{part}/{name}": t for part, group in saved.tensors.items() for name, t in group.items()}
-    dcp.save(whole, checkpoint_id=folder_of(folder, saved.step), no_dist=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        dcp.save(whole, checkpoint_id=folder_of(folder, saved.step), no_dist=True)
 
 
 def folder_of(folder: Path, step: int) -> Path:
