@@ -1,37 +1,37 @@
 """Silent data corruption: a bit that flips without an error message, found because copies must be equal.
 
 Data-parallel copies of a model start alike, receive the same mean gradient and take the same step, so
-their weights agree to the last bit. A checksum of each, a few bytes, is compared over the ranks; two
-copies that disagree say that something is wrong, three or more say where.
+their weights, and what their optimisers remember, agree to the last bit. A checksum of each, a few bytes,
+is compared over the ranks; two copies that disagree say that something is wrong, three or more say where.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import Tensor
 
 from llamalite.train.parallel.gradients import local
 
 
-def checksum(model: nn.Module) -> str:
-    """SHA-256 over the bytes of every parameter on this rank, in the order of their names."""
+def checksum(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over the bytes of all tensors that lie on this rank, in the order of their names."""
     digest = hashlib.sha256()
-    for name, p in sorted(model.named_parameters()):
+    for name, t in sorted(tensors.items()):
         digest.update(name.encode())
-        digest.update(local(p.detach()).contiguous().view(torch.uint8).cpu().numpy().tobytes())
+        digest.update(local(t.detach()).contiguous().view(-1).view(torch.uint8).cpu().numpy().tobytes())
     return digest.hexdigest()
 
 
-def compare(model: nn.Module, group: dist.ProcessGroup | None = None) -> list[int]:
-    """Ranks of ``group`` (copies of one model) whose weights differ from what most have; all of them, if
+def compare(tensors: Mapping[str, Tensor], group: dist.ProcessGroup | None = None) -> list[int]:
+    """Ranks of ``group``, copies of one another, whose tensors differ from what most have; all of them, if
     there is no majority."""
     sums: list[str] = [""] * dist.get_world_size(group)
-    dist.all_gather_object(sums, checksum(model), group=group)
+    dist.all_gather_object(sums, checksum(tensors), group=group)
     return odd_ones(sums)
 
 

@@ -18,6 +18,7 @@ import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
 from torch import Tensor, nn
 from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.fsdp import FSDPModule
 
 from llamalite.train import checkpoint
 from llamalite.train.interruption import RunFailed
@@ -27,9 +28,19 @@ Tensors = dict[str, Tensor]
 
 def tensors_of(model: nn.Module, optimizer: torch.optim.Optimizer) -> Tensors:
     """This rank's parts, under the names that they have in the whole: ``model/…``, ``optimizer/…``."""
+    put_away(model)
     state = {f"model/{name}": p.detach() for name, p in model.named_parameters()}
     memory = checkpoint.optimizer_tensors(model, optimizer)
     return state | {f"optimizer/{name}": t for name, t in memory.items()}
+
+
+def put_away(model: nn.Module) -> None:
+    """Back to parts. A pipeline's stages keep their weights whole between passes, and after a validation no
+    backward pass has put them away: ``parameters()`` would be tensors that the optimiser has never seen,
+    and a checkpoint would silently hold no optimiser state."""
+    for module in model.modules():
+        if isinstance(module, FSDPModule):
+            module.reshard()
 
 
 def save(folder: Path, step: int, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:

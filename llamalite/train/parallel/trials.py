@@ -25,6 +25,7 @@ from llamalite.train.parallel.gradients import local
 from llamalite.train.parallel.layout import Parallel
 from llamalite.train.parallel.ranks import build_mesh
 from llamalite.train.parallel.running import build_crew, build_part
+from llamalite.train.parallel.sharded import put_away, tensors_of
 from llamalite.train.training import Data, Settings, build_adamw, evaluate, losses, train_step
 
 Arrays = dict[str, np.ndarray]
@@ -40,7 +41,7 @@ class Trial(NamedTuple):
     seconds: float  # of the steps
     sent: int  # bytes a step, as the kernel counted
     memory: dict[str, int]  # bytes of weights, gradients and optimiser state on this rank
-    checksum: str  # of this rank's weights at the end
+    checksum: str  # of this rank's weights and optimiser state at the end
 
 
 def sequence(seed: int, n: int, vocab_size: int) -> Data:
@@ -65,7 +66,7 @@ def alone(cfg: LlamaConfig, s: Settings, dtype: torch.dtype = torch.float64) -> 
     optimizer, began = build_adamw(model, s), time.perf_counter()
     found = [train_step(forward, optimizer, data, step, s).loss for step in range(s.steps)]
     seconds, nats = time.perf_counter() - began, evaluate(forward, data, s).nats_per_token
-    memory, checksum = memory_of(model, optimizer), checksums.checksum(model)
+    memory, checksum = memory_of(model, optimizer), checksums.checksum(tensors_of(model, optimizer))
     return Trial(found, norm, gradients, nats, seconds, 0, memory, checksum)
 
 
@@ -80,7 +81,7 @@ def trial(p: Parallel, cfg: LlamaConfig, s: Settings, dtype: torch.dtype) -> Tri
     seconds, after = time.perf_counter() - began, wire.traffic()
     sent = after.since(before).sent // s.steps if after else 0
     nats = crew.evaluate(forward, data, s).nats_per_token
-    memory, checksum = memory_of(part, optimizer), checksums.checksum(part)
+    memory, checksum = memory_of(part, optimizer), checksums.checksum(tensors_of(part, optimizer))
     return Trial(found, norm, gradients, nats, seconds, sent, memory, checksum)
 
 
@@ -116,6 +117,7 @@ def merged(trials_of_ranks: Iterable[Trial]) -> Arrays:
 
 def memory_of(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, int]:
     """Bytes that lie on this rank. (Gradients as large as they are after a backward pass.)"""
+    put_away(model)
     params = list(model.parameters())
     kept = [t for p in params for key, t in optimizer.state.get(p, {}).items() if key != "step"]
     groups = {
