@@ -30,13 +30,6 @@ class Parallel:
     microbatches: int = 0
     """Pieces in which a batch goes through a pipeline; 0: twice its stages."""
 
-    def __post_init__(self) -> None:
-        for name in ("data", "tensor", "pipeline"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"parallel.{name} is {getattr(self, name)}; it must be at least 1")
-        if self.microbatches < 0:
-            raise ValueError(f"parallel.microbatches is {self.microbatches}; it must not be negative")
-
     @property
     def size(self) -> int:
         return self.data * self.tensor * self.pipeline
@@ -73,6 +66,14 @@ def layers_of_stage(n_layers: int, stage: int, n_stages: int) -> range:
     """
     begin, end = (n_layers * i // n_stages for i in (stage, stage + 1))
     return range(begin, end)
+
+
+def check_numbers(p: Parallel) -> None:
+    for name in ("data", "tensor", "pipeline"):
+        if getattr(p, name) < 1:
+            raise ValueError(f"parallel.{name} is {getattr(p, name)}; it must be at least 1")
+    if p.microbatches < 0:
+        raise ValueError(f"parallel.microbatches is {p.microbatches}; it must not be negative")
 
 
 def check_layout(p: Parallel, cfg: LlamaConfig, batch_size: int, seq_len: int, accumulate: int) -> None:

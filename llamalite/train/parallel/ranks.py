@@ -18,7 +18,7 @@ import torch.distributed as dist
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 
 from llamalite.train.interruption import Interrupted
-from llamalite.train.parallel.layout import Parallel
+from llamalite.train.parallel.layout import Parallel, check_numbers
 
 PATIENCE = timedelta(seconds=300)  # for a rank that does not answer, before all of them give up
 Result = TypeVar("Result")
@@ -99,6 +99,7 @@ def build_mesh(p: Parallel, device: str = "cpu") -> DeviceMesh:
 
 
 def check_size(p: Parallel, processes: int) -> None:
+    check_numbers(p)
     if p.size != processes:
         raise ValueError(
             f"data {p.data} × pipeline {p.pipeline} × tensor {p.tensor} make {p.size} ranks, and there are "
