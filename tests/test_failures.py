@@ -102,6 +102,7 @@ def test_what_the_ranks_hold_adds_up_to_the_model_and_its_copies(p):
         (Parallel(tensor=4), {}, "does not divide n_kv_heads, which is 2"),
         (Parallel(pipeline=9), {}, "4 layers cannot be cut into 9 stages"),
         (Parallel(pipeline=2), {"tied": True}, "shares the embedding's matrix"),
+        (Parallel(pipeline=4, microbatches=2), {}, "at least as many micro-batches as stages: 4, not 2"),
         (Parallel(data=3), {}, "take a batch size that 3 divides"),
     ],
 )

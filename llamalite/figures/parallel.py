@@ -49,12 +49,12 @@ def draw_schedules(schedules: Mapping[str, Sequence[Job]], unit: str, title: str
                 colour = SKY if job.kind == "F" else ORANGE
                 ax.barh(job.rank, job.end - job.begin, 0.8, left=job.begin, color=colour, edgecolor="white",
                         alpha=1.0 if job.chunk % 2 == 0 else 0.6)  # fmt: skip
-                if job.end - job.begin > end / 45:
+                if job.end - job.begin > end / 60:
                     middle = (job.begin + job.end) / 2
                     ax.text(middle, job.rank, str(job.micro), ha="center", va="center", fontsize=8)
             held = bubbles.most_in_flight(list(jobs))
             waits = bubbles.waiting_share(list(jobs))
-            ax.set_title(f"{name}: {waits:.0%} of the time is waiting; rank 0 remembers {held} micro-batches")
+            ax.set_title(f"{name}: {waits:.0%} of the time is waiting; rank 0 remembers up to {held} passes")
             ax.set_yticks(range(1 + max(job.rank for job in jobs)))
             ax.set_xlim(0, end)
             ax.invert_yaxis()
@@ -97,7 +97,7 @@ def draw_memory(rows: Mapping[str, Mapping[str, float]], unit: str, limit: float
             ax.barh(np.arange(len(rows)), sizes, left=left, color=colour, label=kind)
             left = left + sizes
         for place, size in enumerate(left):
-            ax.text(size, place, f" {size:,.0f}", va="center")
+            ax.text(size, place, f" {size:,.0f}" if size >= 10 else f" {size:.1f}", va="center")
         if limit:
             ax.axvline(limit, color=VERMILION, linestyle="--", label="one GPU has")
         ax.set_yticks(np.arange(len(rows)), list(rows))
@@ -114,7 +114,7 @@ def draw_effective(
     """Useful share against the interval between saves, all in hours; ``dice`` are simulated points."""
     best = failures.best_interval(save, mtbf)
     top = failures.effective_share(best, save, restart, mtbf)
-    title = f"Save every {60 * best:.0f} minutes, and {top:.1%} of the time is useful"
+    title = f"Save every {60 * best:.3g} minutes, and {top:.1%} of the time is useful"
     with canvas(title, width=8.5) as (figure, axes):
         ax = axes[0, 0]
         hours = np.geomspace(max(best / 30, save / 10), best * 30, 200)
@@ -146,7 +146,7 @@ def draw_causes(causes: Mapping[str, tuple[int, float, bool]]) -> Figure:
         ax.set_yticks(range(len(causes)), list(causes))
         ax.set_xlim(0, 1.25 * max(count for count, _, _ in causes.values()))
         ax.invert_yaxis()
-        label_axes(ax, "interruptions (red: of a GPU)", "")
+        label_axes(ax, "interruptions (orange: of a GPU)", "")
     return figure
 
 

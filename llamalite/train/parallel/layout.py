@@ -99,6 +99,11 @@ def check_layout(p: Parallel, cfg: LlamaConfig, batch_size: int, seq_len: int, a
         )
     if p.pipeline > 1 and accumulate > 1:
         raise ValueError("a pipeline cuts the batch itself; leave accumulate out, use parallel.microbatches")
+    if p.schedule == "1f1b" and p.pieces < p.pipeline:
+        raise ValueError(
+            f"1f1b wants at least as many micro-batches as stages: {p.pipeline}, not {p.microbatches}; "
+            f"raise parallel.microbatches, or take --parallel.schedule gpipe"
+        )
     pieces = p.data * max(p.pieces, accumulate)
     if batch_size % pieces:
         raise ValueError(
