@@ -58,6 +58,8 @@ EVERYTHING = [
 STATE = """
 import json, logging, os, random, signal, threading, warnings
 import ipywidgets, matplotlib.pyplot, numpy, safetensors.torch, sentencepiece, torch, tqdm.auto, tyro
+import torch.distributed.checkpoint, torch.distributed.fsdp, torch.distributed.nn.functional
+import torch.distributed.pipelining, torch.distributed.tensor.parallel
 
 def state():
     return {

@@ -108,11 +108,11 @@ def expected_bytes(p: Parallel, rank: int) -> float:
     return volume.pipeline(rank, p.pipeline, tokens, CFG.dim, WIDTH)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts the bytes of a socket")
 @pytest.mark.parametrize("i", range(5))
 def test_the_kernel_counts_the_bytes_that_the_formula_says(two, i):
     for rank, found in enumerate(two):
         sent = found["trials"][i].sent
-        assert sent, "Linux counts bytes; elsewhere this test says nothing"
         assert sent == pytest.approx(expected_bytes(work.TWO[i], rank), rel=0.04)
 
 

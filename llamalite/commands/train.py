@@ -200,8 +200,8 @@ def stored(args: Train) -> Train:
     from llamalite.train.runs import read_json
 
     record = read_json(args.out / "train.json")["args"]
-    parallel = Parallel(**record.get("parallel", {}))  # runs from before there were ranks have none
-    return Train(**{**record, "out": args.out, "resume": True, "parallel": parallel})
+    # On how many ranks a run goes on is said anew each time.
+    return Train(**{**record, "out": args.out, "resume": True, "parallel": Parallel()})
 
 
 def check_folder(args: Train) -> None:

@@ -33,7 +33,8 @@ def launch(work: Callable[..., Any], ranks: int, *args: Any, timeout: float = 12
     ``work`` must be importable (a function of a module, not of a notebook), and what goes in and out must
     pickle. Raises ``RankFailed`` when one fails and ``TimeoutError`` after ``timeout`` seconds.
     """
-    context = multiprocessing.get_context("forkserver")
+    kind = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    context = multiprocessing.get_context(kind)
     context.set_forkserver_preload(PRELOADED)
     with tempfile.TemporaryDirectory() as folder:
         ours, processes = [], []
