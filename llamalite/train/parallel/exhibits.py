@@ -130,17 +130,18 @@ class Napping(nn.Module):
 def naps(schedule: str, micro: int, forward: float, backward: float) -> list[Job]:
     """This rank's jobs of one step of PyTorch's own schedule, in seconds since the step began for all."""
     rank, n = dist.get_rank(), dist.get_world_size()
-    stage = Napping(forward, backward)
+    stage = Napping(0.0, 0.0)
     part = PipelineStage(stage, rank, n, torch.device("cpu"))
     kind = {"1f1b": Schedule1F1B, "gpipe": ScheduleGPipe}[schedule]
     runner = kind(part, n_microbatches=micro, loss_fn=lambda out, target: out.mean())
     inputs = (torch.ones(micro, 1),) if rank == 0 else ()
     outputs = {"target": torch.ones(micro, 1)} if rank == n - 1 else {}
-    for _ in range(2):  # the first time, stages tell each other what they will send
+    for _ in range(2):  # the first time, without sleep, stages tell each other what they will send
         stage.log.clear()
         dist.barrier()
         began = time.perf_counter()
         runner.step(*inputs, **outputs)
+        stage.times = (forward, backward)
     numbers = {"F": iter(range(micro)), "B": iter(range(micro))}
     return [Job(rank, a - began, b - began, kind, next(numbers[kind]), 0) for kind, a, b in stage.log]
 

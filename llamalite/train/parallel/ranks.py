@@ -7,8 +7,10 @@ them and says who is who through the environment (``RANK``, ``WORLD_SIZE``, ``LO
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import socket
+import warnings
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -57,8 +59,16 @@ def join(device: str = "cpu", patience: timedelta = PATIENCE) -> None:
             os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback[0])
     if device == "cuda":
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    quiet()
     backend = "nccl" if device == "cuda" else "gloo"
     dist.init_process_group(backend, store=open_store(patience), rank=rank, world_size=size, timeout=patience)
+
+
+def quiet() -> None:
+    """PyTorch warns, once a rank, of an in-place change of logits that nobody makes, and of a gathering in
+    two steps where nothing hurries."""
+    warnings.filterwarnings("ignore", "FSDP2-wrapped module", UserWarning)
+    logging.getLogger("torch.distributed.tensor._redistribute").setLevel(logging.ERROR)
 
 
 def open_store(patience: timedelta) -> dist.Store:
