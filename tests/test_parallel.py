@@ -123,12 +123,12 @@ def test_memory_is_counted_to_the_byte(found):
 
 
 def test_pytorchs_schedule_waits_as_the_formula_says(four):
-    """Stages that sleep: only slower than the formula, never faster, and not by much."""
+    """Stages that sleep: slower than the formula, never faster; and not one at a time, which waits 3/4."""
     jobs = [job for rank, found in enumerate(four) for job in found["naps"]]
     assert {(job.rank, job.kind, job.micro) for job in jobs} == {
         (job.rank, job.kind, job.micro) for job in simulate("1f1b", 4, 4)
     }
-    assert bubble_share(4, 4) - 0.02 < waiting_share(jobs) < bubble_share(4, 4) + 0.25
+    assert bubble_share(4, 4) - 0.02 < waiting_share(jobs) < 0.74
 
 
 # --- the museum --------------------------------------------------------------------------------------
