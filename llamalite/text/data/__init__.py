@@ -1,0 +1,1 @@
+"""Cleaning a crawl: documents in, documents out, one idea a file; NumPy and the standard library."""
