@@ -17,7 +17,6 @@ from numpy import ndarray
 from llamalite.text.data.shingles import essence
 
 
-
 def hash_texts(texts: Sequence[str]) -> UInt64[ndarray, " n"]:
     """A number a text, equal for equal essences. Of 64 bits: a false twin among a million texts comes once in
     37 million such crawls."""
@@ -25,7 +24,9 @@ def hash_texts(texts: Sequence[str]) -> UInt64[ndarray, " n"]:
 
 
 def digest(text: str) -> int:
-    return int.from_bytes(blake2b(essence(text).encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
+    return int.from_bytes(
+        blake2b(essence(text).encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big"
+    )
 
 
 def first_of_its_kind(hashes: UInt64[ndarray, " n"]) -> Bool[ndarray, " n"]:
@@ -43,7 +44,7 @@ def line_hashes(text: str) -> UInt64[ndarray, " l"]:
     return np.array([digest(line) if line.strip() else 0 for line in text.split("\n")], np.uint64)
 
 
-def frequent(lines: Iterable[UInt64[ndarray, " l"]], limit: int) -> UInt64[ndarray, " f"]:
+def frequent(lines: Iterable[UInt64[ndarray, "_"]], limit: int) -> UInt64[ndarray, " f"]:
     """Lines that stand in more than ``limit`` of the documents; ascending.
 
     >>> frequent([np.array([3, 9, 9], np.uint64), np.array([3], np.uint64)], limit=1).tolist()

@@ -30,7 +30,9 @@ class LanguageModel(NamedTuple):
 
 def runs(text: str, buckets: int = BUCKETS) -> Int[ndarray, " r"]:
     """The bucket of every run of one to three characters; capitals and kinds of blanks do not count."""
-    points = np.frombuffer(f" {essence(text)} ".encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.uint64)
+    points = np.frombuffer(f" {essence(text)} ".encode("utf-32-le", "surrogatepass"), np.uint32).astype(
+        np.uint64
+    )
     found = []
     for n in SIZES:
         code = np.full(max(len(points) - n + 1, 0), np.uint64(n))
@@ -53,9 +55,7 @@ def learn_languages(
         for text in texts[name]:
             counts += np.bincount(runs(text, buckets), minlength=buckets)
         row[:] = np.log(counts / counts.sum())
-    worst = [
-        min(logs[i][runs(text, buckets)].mean() for text in texts[name]) for i, name in enumerate(names)
-    ]
+    worst = [min(logs[i][runs(text, buckets)].mean() for text in texts[name]) for i, name in enumerate(names)]
     return LanguageModel(names, logs, np.array(worst) - slack)
 
 

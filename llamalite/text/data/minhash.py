@@ -73,7 +73,7 @@ def stream_signatures(
         yield signatures(some, orders, n)
 
 
-def similarity(a: UInt32[ndarray, "*n p"], b: UInt32[ndarray, "*n p"]) -> Float[ndarray, "*n"]:
+def similarity(a: UInt32[ndarray, "*n p"], b: UInt32[ndarray, "*n p"]) -> Float[ndarray, "*n"] | float:
     """The estimated Jaccard similarity: the share of orders that agree."""
     return np.mean(a == b, axis=-1)
 

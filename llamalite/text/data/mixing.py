@@ -22,7 +22,9 @@ def shares(weights: Mapping[str, float]) -> dict[str, float]:
     """
     total = sum(weights.values())
     if not weights or min(weights.values()) < 0 or not 0 < total < float("inf"):
-        raise ValueError("weights must be at least 0, and one of them above; such as {'web': 0.7, 'code': 0.3}")
+        raise ValueError(
+            "weights must be at least 0, and one of them above; such as {'web': 0.7, 'code': 0.3}"
+        )
     return {name: weight / total for name, weight in weights.items()}
 
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+# A local number, or a long one that begins as only telephone numbers do: with + or 0.
+NUMBER = r"(?<![\w-])(?:\d{3}[ -]\d{4}|(?:\+\d{1,3}|0\d{1,4})(?:[ -]\d{2,4}){2,4})(?![\w-])"
 FORMS = {
     "e-mail": re.compile(r"[\w.+-]+@\w[\w-]*(?:\.[\w-]+)+"),
-    "telephone": re.compile(r"(?<![\w-])\+?\d{3}[ -]\d{4}(?![\w-])|(?<![\w-])\+?\d{2,4}(?:[ -]\d{2,4}){2,4}(?![\w-])"),
-    "address": re.compile(
-        r"\d+ (?:\w+ ){1,3}(?:Street|Lane|Road|Avenue|Square)\b(?:, \d{5} \w+)?"
-    ),
-}  # fmt: skip
+    "telephone": re.compile(NUMBER),
+    "address": re.compile(r"\d+ (?:\w+ ){1,3}(?:Street|Lane|Road|Avenue|Square)\b(?:, \d{5} \w+)?"),
+}
 
 
 class Found(NamedTuple):
@@ -30,7 +30,7 @@ class Found(NamedTuple):
 def find_personal(text: str) -> list[Found]:
     """In order of appearance; no two overlap (the first form in ``FORMS`` wins).
 
-    >>> [text.kind for text in find_personal("Call 555-0123 or mail a.b@example.com")]
+    >>> [found.kind for found in find_personal("Call 555-0123 or mail a.b@example.com")]
     ['telephone', 'e-mail']
     """
     found: list[Found] = []

@@ -51,7 +51,7 @@ def logits(x: Bags, model: Quality) -> Float[ndarray, " n"]:
 
 
 def learn_quality(
-    texts: Sequence[str], good: Bool[ndarray, " n"], steps: int = 300, lr: float = 40.0, decay: float = 1e-5
+    texts: Sequence[str], good: Bool[ndarray, " n"], steps: int = 200, lr: float = 400.0, decay: float = 1e-6
 ) -> Quality:
     """Gradient descent on the cross-entropy, both classes counting the same however many there are."""
     good = np.asarray(good, bool)

@@ -27,7 +27,9 @@ def find_files(source: Path) -> list[Path]:
     if source.is_dir():
         found = sorted(path for path in source.rglob("*") if path.is_file() and path.suffix in ENDINGS)
         if not found:
-            raise FileNotFoundError(f"{source} holds no file that ends in {', '.join(ENDINGS)}; give one that does")
+            raise FileNotFoundError(
+                f"{source} holds no file that ends in {', '.join(ENDINGS)}; give one that does"
+            )
         return found
     if not source.is_file():
         raise FileNotFoundError(f"there is no {source}; give a file or folder of {', '.join(ENDINGS)}")

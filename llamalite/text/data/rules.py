@@ -14,16 +14,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from itertools import pairwise
 from typing import NamedTuple
 
-# Llama 3 drops English pages by rules like this one in English only; each language has its own words.
-STOP_WORDS: Mapping[str, frozenset[str]] = {
-    "en": frozenset("the be to of and that have with a in is was it on at for he she".split()),
-    "es": frozenset("el la los las de que y a en un una por con su se era no al lo".split()),
-    "de": frozenset("der die das und in zu den dem ein eine mit auf war es er sie ist nicht".split()),
-    "ko": frozenset("그 이 저 것 수 등 및 더 때 안 어느 날 그런데 그래서 바로 하지만 모두 다".split()),
-}
-ENGLISH = frozenset("the be to of and that have with".split())  # Gopher's eight
+ENGLISH = frozenset({"the", "be", "to", "of", "and", "that", "have", "with"})  # Gopher's eight
 WORD = re.compile(r"\w+")
 
 
@@ -94,7 +88,7 @@ def repeated_lines(text: str) -> float:
 def most_common_pair(text: str) -> float:
     """The share of the characters that stand in the commonest pair of words."""
     words = text.split()
-    counts = Counter(zip(words, words[1:], strict=False))
+    counts = Counter(pairwise(words))
     pair, n = counts.most_common(1)[0] if counts else (("", ""), 0)
     return share(n * sum(map(len, pair)), sum(map(len, words))) if n > 1 else 0.0
 
@@ -129,7 +123,9 @@ def broken_bytes(text: str) -> float:
 def unended_lines(text: str) -> float:
     """The share of lines without a full stop or its like at the end (C4 removes such lines)."""
     lines = filled_lines(text)
-    return share(sum(not line.rstrip("\"'”’»“)").endswith((".", "!", "?", "…")) for line in lines), len(lines))
+    return share(
+        sum(not line.rstrip("\"'”’»“)").endswith((".", "!", "?", "…")) for line in lines), len(lines)
+    )
 
 
 def braces(text: str) -> float:
@@ -178,10 +174,3 @@ def broken(text: str, names: Iterable[str] = ON, rules: Mapping[str, Rule] = RUL
     ['repeated pair', 'repeated runs']
     """
     return [name for name in names if not rules[name].low <= rules[name].measure(text) <= rules[name].high]
-
-
-def stop_words(text: str, language: str) -> int:
-    """How many different common words of that language occur; languages without a list have plenty."""
-    if language not in STOP_WORDS:
-        return 1000
-    return len(STOP_WORDS[language] & set(WORD.findall(text.casefold())))

@@ -64,7 +64,10 @@ def screen(record: Record, filters: Screen) -> Screened:
         return Screened(text, "unsafe", language)
     if filters.personal == "drop" and find_personal(text):
         return Screened(text, "personal", language)
-    if filters.held_out is not None and overlap([text], filters.held_out, filters.run)[0] > filters.max_overlap:
+    if (
+        filters.held_out is not None
+        and overlap([text], filters.held_out, filters.run)[0] > filters.max_overlap
+    ):
         return Screened(text, "held out", language)
     if filters.quality and judge([text], filters.quality)[0] < filters.min_quality:
         return Screened(text, "quality", language)

@@ -19,7 +19,9 @@ def centred(embeddings: Float[ndarray, "n d"]) -> Float[ndarray, "n d"]:
     return moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-12)
 
 
-def keep_distinct(embeddings: Float[ndarray, "n d"], threshold: float, block: int = 512) -> Bool[ndarray, " n"]:
+def keep_distinct(
+    embeddings: Float[ndarray, "n d"], threshold: float, block: int = 512
+) -> Bool[ndarray, " n"]:
     """Greedy, in order of appearance: whoever has a cosine of ``threshold`` or more with one kept goes.
 
     >>> keep_distinct(np.array([[1.0, 0], [0.9, 0.1], [0, 1]]), 0.9).tolist()
