@@ -47,7 +47,7 @@ def test_by_files_is_as_in_memory(tmp_path):
     assert read_text(tmp_path / "out") == kept  # what llamalite train will read
     removed = [json.loads(line) for line in (tmp_path / "out" / "removed.jsonl").read_text().splitlines()]
     assert len(removed) == 300 - len(stay) == sum(report.why.values())
-    assert {row["why"] for row in removed} == set(report.why) and not (tmp_path / "out" / "work").exists()
+    assert {row["why"] for row in removed} == set(report.why) and not (tmp_path / "out" / "parts").exists()
 
 
 @pytest.mark.parametrize("processes", [1, 2])
@@ -138,7 +138,7 @@ def test_stopping_the_command_loses_nothing(tmp_path, crawled, capsys, monkeypat
 
     line = f"data clean {crawled} --out {out} --part 70"
     refused(shell(line, capsys), 130, f"{out} keeps what is finished, and the same command goes on")
-    assert (out / "work" / "part-00000.json").is_file()
+    assert (out / "parts" / "part-00000.json").is_file()
     monkeypatch.undo()
     assert (
         shell(line, capsys).code == 0

@@ -1,6 +1,6 @@
 """From files to clean files: every filter, any number of documents, some processes, and no work done twice.
 
-OUT/work/part-00000.npz    what is remembered of a part's survivors; part-00000.json, written last: they and
+OUT/parts/part-00000.npz    what is remembered of a part's survivors; part-00000.json, written last: they and
                            their reasons. A part that has one is not looked at again
 OUT/clean-00000.txt …      what stays, a blank line after each document
 OUT/removed.jsonl          what goes, and why
@@ -58,7 +58,7 @@ def clean(
     """Clean a stream into ``out``, or what is missing of it; ``asked`` tells this cleaning from others."""
     if done := begin(out, json.loads(json.dumps(asked))):
         return done
-    work = out / "work"
+    work = out / "parts"
     n_parts = screen_all(records, work, filters, plan.part, processes, advance)
     funnels, shards = [], []
     with open(out / "removed.jsonl", "w", encoding="utf-8") as removed:
@@ -98,7 +98,7 @@ def begin(out: Path, asked: dict[str, Any]) -> funnel.Funnel | None:
             return funnel.from_dict(report) if report else None
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise FileExistsError(f"{out} is in use for something else; choose another --out")
-    (out / "work").mkdir(parents=True, exist_ok=True)
+    (out / "parts").mkdir(parents=True, exist_ok=True)
     write_whole(out / UNFINISHED, as_json({"asked": asked}))
     return None
 
