@@ -9,6 +9,7 @@ from statistics import fmean
 import pytest
 import study_architectures
 import study_budget
+import study_data
 import study_digits
 import study_distance
 import study_feed_forward
@@ -34,6 +35,7 @@ STUDIES = {
     "gqa": study_gqa,
     "scaling": study_scaling,
     "llama3": study_llama3,
+    "data": study_data,
 }
 STORED = {
     name: json.loads((DATA / "studies" / f"{name}.json").read_text(encoding="utf-8")) for name in STUDIES
@@ -272,3 +274,19 @@ def test_a_mention_is_the_tokens_that_say_it():
             before = tokens[0] - back
             then = tokenizer.decode(told.ids[before : before + len(tokens) + 2])
             assert then.lower().startswith(word.lower())  # "Five drums" may begin a sentence
+
+
+def test_every_stage_was_trained_with_every_seed_and_a_crawl_is_cleaned_again():
+    plan, stored = study_data.Plan(), STORED["data"]
+    for row in stored["stages"]:
+        assert [run["seed"] for run in row["runs"]] == list(plan.seeds)
+        assert isclose(
+            fmean(run["fresh"] for run in row["runs"]), row["scores"]["fresh"]["mean"], rel_tol=ROUNDED
+        )
+    quick = replace(plan, documents=300, labels=20)
+    found = dict(study_data.stages(study_data.Crawled(quick), quick))
+    assert list(found) == [row["name"] for row in stored["stages"]]
+    sizes = [len(documents) for documents in found.values()]
+    assert sizes[:10] == sorted(sizes[:10], reverse=True) and {d.kind for d in found["the truth"]} == {
+        "clean"
+    }

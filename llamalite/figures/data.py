@@ -17,16 +17,17 @@ Record = Mapping[str, Any]
 
 def draw_mixes(mixes: Mapping[str, Mapping[str, float]]) -> Figure:
     """What each Llama read, in shares of its tokens; an empty mix was not published."""
-    with canvas("What they read, as far as it was published", width=10, height=3.4) as (figure, axes):
+    with canvas("What they read, as far as it was published", width=10, height=4.6) as (figure, axes):
         ax = axes[0, 0]
         for row, mix in enumerate(mixes.values()):
             left = 0.0
             for i, (source, share) in enumerate(mix.items()):
                 ax.barh(row, 100 * share, left=left, color=CYCLE[i % len(CYCLE)], edgecolor="white")
-                text = f"{source}\n{100 * share:g}%" if share > 0.07 else f"{100 * share:g}%"
+                wide = share > 0.07
+                text = f"{source}\n{100 * share:g}%" if wide else f"{source} {100 * share:g}%"
                 dark = CYCLE[i % len(CYCLE)] in (BLUE, VERMILION, "#000000", GREEN)
-                ax.text(left + 50 * share, row, text, ha="center", va="center", fontsize=8.5,
-                        color="white" if dark else "black")  # fmt: skip
+                ax.text(left + 50 * share, row, text, ha="center", va="center", fontsize=8.5 if wide else 7,
+                        rotation=0 if wide else 90, color="white" if dark else "black")  # fmt: skip
                 left += 100 * share
             if not mix:
                 ax.text(1, row, "not published", va="center", color=GREY)
@@ -153,22 +154,25 @@ def draw_stages(study: Record) -> Figure:
     title = "The same tiny Llama, the same number of tokens, a cleaner text: each point is a run"
     with canvas(title, width=9, height=1.2 + 0.34 * len(rows)) as (figure, axes):
         ax = axes[0, 0]
-        for i, row in enumerate(rows):
-            values = [run["fresh"] for run in row["runs"]]
+        means = [row["scores"]["fresh"]["mean"] for row in rows]
+        runs = [[run["fresh"] for run in row["runs"]] for row in rows]
+        far = 1.15 * means[0]  # what is beyond is written at the edge
+        for i, values in enumerate(runs):
             ax.plot(values, [i] * len(values), "o", color=BLUE, markersize=5)
-            ax.plot(row["scores"]["fresh"]["mean"], i, "|", color=ORANGE, markersize=18, markeredgewidth=3)
-        best = [i for i, row in enumerate(rows) if row["name"] == "quality"]
-        for i in best:
-            ax.axhline(i + 0.5, color=GREY, linestyle=":")
-        plus = [
-            ("" if not i or i > max(best, default=0) else "+ ") + row["name"] for i, row in enumerate(rows)
-        ]
+            ax.plot(means[i], i, "|", color=ORANGE, markersize=18, markeredgewidth=3)
+            if means[i] > far:
+                ax.annotate(
+                    f"{means[i]:.2f} →", (1, i), xycoords=("axes fraction", "data"), ha="right", va="center"
+                )
+        last = [row["name"] for row in rows].index("quality")
+        ax.axhline(last + 0.5, color=GREY, linestyle=":")
+        ax.axvline(means[0], color=GREY, linestyle=":")
+        plus = [("+ " if 0 < i <= last else "") + row["name"] for i, row in enumerate(rows)]
         ax.set_yticks(range(len(rows)), plus)
         ax.invert_yaxis()
-        ax.set_xscale("log")
-        ticks = [0.7, 0.8, 0.9, 1.0, 1.2, 1.5, 2.0, 2.5]
-        ax.set_xticks(ticks, [f"{t:g}" for t in ticks])
-        ax.minorticks_off()
+        shown = [value for values in runs for value in values if value <= far]
+        room = 0.08 * (max(shown) - min(shown))
+        ax.set_xlim(min(shown) - room, max(shown) + room)
         label_axes(ax, "clean held-out tales (bits a byte)", "")
     return figure
 
