@@ -173,6 +173,14 @@ def test_a_mistake_ends_in_one_sentence(tmp_path, crawled, capsys, options):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("content", [b"", b"\n\n", b"bad\n", bytes(range(256)) * 9, b'{"text": ""}\n'])
+def test_a_file_without_a_document_is_no_accident(tmp_path, capsys, content):
+    for name in ("x.jsonl", "x.txt"):
+        (tmp_path / name).write_bytes(content)
+        done = shell(f"data clean {tmp_path / name} --out {tmp_path / name[2:]}", capsys)
+        assert done.code == 0 and "0 of" in done.out and "next" not in done.out
+
+
 def test_labels_of_yours_teach_a_filter(tmp_path, crawled, capsys):
     for name, kind in (("good", "clean"), ("bad", "rude")):
         pages = crawl({"en": TOLD["en"]}, Random(5), 200, [], {kind: 1})

@@ -84,7 +84,7 @@ def draw_funnel(found: Funnel) -> Figure:
 
 def draw_estimates(exact: np.ndarray, estimated: np.ndarray, n_orders: int) -> Figure:
     """Estimated against exact Jaccard similarity, with the band of two standard errors."""
-    title = f"{n_orders} numbers know the overlap of two texts, up to the error that theory gives"
+    title = f"{n_orders} numbers know the overlap, up to the error of theory"
     with canvas(title, width=7, height=4.2) as (figure, axes):
         ax = axes[0, 0]
         line = np.linspace(0, 1, 101)

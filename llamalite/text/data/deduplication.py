@@ -59,7 +59,7 @@ def reasons(marks: Marks, near: float | None) -> list[str]:
 
 def common_lines(marks: Marks, why: Sequence[str], limit: int) -> UInt64[ndarray, " f"]:
     """Lines that stand in more than ``limit`` of the documents that stay; 0 leaves all lines in."""
-    if not limit:
+    if not limit or not why:
         return np.zeros(0, np.uint64)
     lines = np.split(marks.lines, np.cumsum(marks.n_lines)[:-1])
     return frequent((each for each, reason in zip(lines, why, strict=True) if not reason), limit)
