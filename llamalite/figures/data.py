@@ -23,7 +23,7 @@ def draw_mixes(mixes: Mapping[str, Mapping[str, float]]) -> Figure:
             left = 0.0
             for i, (source, share) in enumerate(mix.items()):
                 ax.barh(row, 100 * share, left=left, color=CYCLE[i % len(CYCLE)], edgecolor="white")
-                wide = share > 0.07
+                wide = share > 0.09
                 text = f"{source}\n{100 * share:g}%" if wide else f"{source} {100 * share:g}%"
                 dark = CYCLE[i % len(CYCLE)] in (BLUE, VERMILION, "#000000", GREEN)
                 ax.text(left + 50 * share, row, text, ha="center", va="center", fontsize=8.5 if wide else 7,
@@ -182,19 +182,22 @@ def draw_shares(study: Record, other: str) -> Figure:
     rows = [row for row in study["mixes"] if other in row["shares"] or row["shares"].get("en") == 1]
     rows = sorted(rows, key=lambda row: row["shares"].get(other, 0))
     shares = [100 * row["shares"].get(other, 0) for row in rows]
-    title = f"A tenth of {other} teaches most of what can be had, and costs English little"
+    told = {"code": "Python", "ko": "Korean"}.get(other, other)
+    title = f"A tenth of {told} teaches most of what can be had, and costs English little"
     with canvas(title, width=8, height=3.6) as (figure, axes):
         ax = axes[0, 0]
         for colour, name in ((BLUE, "en"), (VERMILION, other)):
             curves = np.array([[run[name] for run in row["runs"]] for row in rows])
-            ax.plot(shares, curves.mean(1), color=colour, marker="o", label=f"on {name}")
+            ax.plot(
+                shares, curves.mean(1), color=colour, marker="o", label="English" if name == "en" else told
+            )
             ax.fill_between(shares, curves.min(1), curves.max(1), color=colour, alpha=0.25, linewidth=0)
         ax.set_yscale("log")
         ticks = [0.6, 0.8, 1, 1.5, 2, 3, 4]
         ax.set_yticks(ticks, [f"{t:g}" for t in ticks])
         ax.minorticks_off()
         ax.legend()
-        label_axes(ax, f"share of {other} in the mix (% of the bytes)", "held out (bits a byte)")
+        label_axes(ax, f"share of {told} in the mix (% of the bytes)", "held out (bits a byte)")
     return figure
 
 
