@@ -209,7 +209,7 @@ def found_at(scores: np.ndarray, faulty: np.ndarray, threshold: float) -> tuple[
     """
     taken = scores >= threshold
     right = float((taken & faulty).sum())
-    return right / max(taken.sum(), 1) if taken.any() else 1.0, right / max(float(faulty.sum()), 1.0)
+    return right / float(taken.sum()) if taken.any() else 1.0, right / max(float(faulty.sum()), 1.0)
 
 
 def draw_threshold(name: str, scores: np.ndarray, faulty: np.ndarray, threshold: float) -> Figure:
