@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from llamalite.config import preset
 from llamalite.in_torch.llama import Llama, build_cache, build_table, init_weights
+from llamalite.train.batches import batch
 
 OURS = "ours"
 LR, PROMPT = 1e-4, 8
@@ -27,10 +28,16 @@ class Race(NamedTuple):
     length: int  # tokens of each
 
 
+def tokens_of(race: Race) -> torch.Tensor:
+    """What everybody trains on: ids drawn at random."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(preset(race.model).vocab_size, (100_000,), generator=generator)
+
+
 def drawn(race: Race, unit: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    generator = torch.Generator().manual_seed(unit)
-    ids = torch.randint(preset(race.model).vocab_size, (race.batch, race.length + 1), generator=generator)
-    return ids[:, :-1].to(device), ids[:, 1:].to(device)
+    """Inputs and targets of a step, as ours draws them."""
+    x, y = batch(tokens_of(race), unit, race.batch, race.length)
+    return x.to(device), y.to(device)
 
 
 def our_training(race: Race, device: torch.device, dtype: torch.dtype, compiled: bool) -> Callable:
@@ -45,27 +52,9 @@ def our_training(race: Race, device: torch.device, dtype: torch.dtype, compiled:
     s = Settings(batch_size=race.batch, seq_len=race.length, lr=LR, warmup=0, device=device, dtype=dtype)
     optimizer = build_adamw(model, s)
 
-    def step(unit: int) -> float:
-        x, y = drawn(race, unit, torch.device("cpu"))
-        ids = torch.cat((x, y[:, -1:]), dim=1).flatten()
-        starts = torch.arange(race.batch) * (race.length + 1)
-        data = Data(ids, ids, 1, starts=InOrder(starts))
-        return train_step(forward, optimizer, data, 0, s).loss
-
-    return step
-
-
-class InOrder:
-    """Places of windows that are taken one after the other instead of being drawn."""
-
-    def __init__(self, starts: torch.Tensor):
-        self.starts = starts
-
-    def __len__(self) -> int:
-        return len(self.starts)
-
-    def __getitem__(self, drawn: torch.Tensor) -> torch.Tensor:
-        return self.starts
+    ids = tokens_of(race)
+    data = Data(ids, ids, 1)
+    return lambda unit: train_step(forward, optimizer, data, unit, s).loss
 
 
 def their_training(model: nn.Module, race: Race, device: torch.device, half: bool, **adamw: Any) -> Callable:
