@@ -1,7 +1,7 @@
 """How a conversation becomes ids: the formats of Llama 2-Chat and of Llama 3 (facts E1 and E2).
 
 Both end where the assistant is to begin. What a user writes is always ordinary text: special tokens
-are put round it, never read out of it. What it leaves out: tools, and the masks of training on answers.
+are put round it, never read out of it. What it leaves out: tools; and what is learnt of it (``sft``).
 """
 
 from __future__ import annotations
@@ -20,9 +20,14 @@ class Message(NamedTuple):
 
 
 class Format(NamedTuple):
-    """A way to write conversations as ids, and the special tokens that end an answer."""
+    """A way to write conversations as ids, and the special tokens that end an answer.
+
+    encode   messages up to a user's → ids that end where the assistant is to begin
+    answer   messages up to an assistant's → the ids of that last one, with the token that ends it
+    """
 
     encode: Callable[[Tokenizer, Sequence[Message]], list[int]]
+    answer: Callable[[Tokenizer, Sequence[Message]], list[int]]
     ends: tuple[str, ...]
 
     def stop_ids(self, tokenizer: Tokenizer) -> set[int]:
@@ -75,6 +80,21 @@ def encode_llama2(tokenizer: Tokenizer, messages: Sequence[Message]) -> list[int
     return ids + tokenizer.encode(f"[INST] {turns[-1].content.strip()} [/INST]", bos=True)
 
 
+def answer_llama2(tokenizer: Tokenizer, messages: Sequence[Message]) -> list[int]:
+    """What follows [/INST] in the pair that the last two messages are: the answer, a space and </s>.
+
+    The pair is encoded as one text, as in training; a tokenizer that merged across [/INST] and what is
+    said after it would leave no place to begin an answer, and is refused.
+    """
+    again = Message("user", "?")
+    before = encode_llama2(tokenizer, messages[:-1])
+    whole = encode_llama2(tokenizer, [*messages, again])
+    whole = whole[: len(whole) - len(encode_llama2(tokenizer, [again]))]
+    if whole[: len(before)] != before:
+        raise ValueError("chat: this tokenizer joins [/INST] and the answer into one token; take another")
+    return whole[len(before) :]
+
+
 # --- Llama 3: special tokens ---------------------------------------------------------------------------
 
 START, END, END_OF_TURN = "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"
@@ -96,6 +116,11 @@ def encode_llama3(tokenizer: Tokenizer, messages: Sequence[Message]) -> list[int
     return ids + encode_header(tokenizer, "assistant")
 
 
+def answer_llama3(tokenizer: Tokenizer, messages: Sequence[Message]) -> list[int]:
+    """The last message as it is, and <|eot_id|>."""
+    return [*tokenizer.encode(messages[-1].content), *special_ids(tokenizer, END_OF_TURN)]
+
+
 def special_ids(tokenizer: Tokenizer, *names: str) -> list[int]:
     if missing := [name for name in names if name not in tokenizer.special_ids]:
         raise ValueError(
@@ -106,8 +131,8 @@ def special_ids(tokenizer: Tokenizer, *names: str) -> list[int]:
 
 
 FORMATS = {
-    "llama2": Format(encode_llama2, ("</s>",)),
-    "llama3": Format(encode_llama3, (END_OF_TURN, "<|eom_id|>", "<|end_of_text|>")),
+    "llama2": Format(encode_llama2, answer_llama2, ("</s>",)),
+    "llama3": Format(encode_llama3, answer_llama3, (END_OF_TURN, "<|eom_id|>", "<|end_of_text|>")),
 }
 
 

@@ -1,0 +1,1 @@
+"""Learning from what is preferred: the reward model, rejection sampling and PPO."""
