@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import tyro
 
 from llamalite.commands import (
+    align,
     chat,
     convert,
     data,
@@ -35,6 +36,7 @@ from llamalite.commands import (
 COMMANDS: dict[type, Callable[[Any], None]] = {
     train.Train: train.run,
     generate.Generate: generate.run,
+    align.Align: align.run,
     chat.Chat: chat.run,
     plot.Plot: plot.run,
     scale.Scale: scale.run,

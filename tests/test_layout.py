@@ -23,13 +23,14 @@ SHARED = {
     "config", "cli", "__main__",  # the package's front door
     "train", "generate", "chat", "convert", "verify", "info", "fetch", "plot", "recipes",
     "exercises", "scale",  # one a command
+    "align", "align_stages",  # one for all stages
     "linear", "cross_entropy", "adamw",  # small pieces that several chapters teach
     "layernorm", "alternatives", "beam_search",  # what Llama is compared with
     "sampling", "stopping", "decoding",  # how one token is chosen, where a text ends, and the short way to it
     "corpus", "files", "bytes", "pieces", "tokenizer",  # text in, ids out
     "sources", "remote", "documents",  # texts that others keep: where, how to ask for them, what is in them
     "batches", "pairs", "schedule", "checkpoint", "device", "metrics", "interruption",
-    "runs", "spikes",  # around the loop
+    "runs", "spikes", "tuning", "evaluation",  # around the loop, and that of the stages after it
     "engine", "progress",  # of the exercises
     "style", "explore", "ladder",  # of the figures
 }  # fmt: skip

@@ -79,6 +79,9 @@ class Rows(NamedTuple):
     positions: Int[Tensor, "B T"]  # within its example
 
 
+# Below, U = T - 1: every token of a row is predicted but the first.
+
+
 def as_rows(packed: Sequence[Sequence[Example]], length: int = 0) -> Rows:
     """One row for each group of examples, as long as the longest or as ``length``."""
     length = max(length, *(sum(len(e.ids) for e in row) for row in packed))
@@ -141,7 +144,7 @@ def token_logprobs(logits: Float[Tensor, "B T V"], tokens: Int[Tensor, "B T"]) -
     return -cross_entropy(logits[:, :-1], tokens[:, 1:])
 
 
-def predicted(rows: Rows) -> Bool[Tensor, "B T-1"]:
+def predicted(rows: Rows) -> Bool[Tensor, "B U"]:
     """Which of ``token_logprobs`` count: the trained tokens that follow one of their own example."""
     return rows.trained[:, 1:] & (rows.document[:, 1:] == rows.document[:, :-1])
 
@@ -156,7 +159,7 @@ def mean_over(values: Float[Tensor, "*B"], counts: Bool[Tensor, "*B"]) -> Float[
     return (values * counts).sum() / counts.sum().clamp(min=1)
 
 
-def logprobs_of(forward: Forward, rows: Rows, packed: bool = False) -> Float[Tensor, "B T-1"]:
+def logprobs_of(forward: Forward, rows: Rows, packed: bool = False) -> Float[Tensor, "B U"]:
     """``token_logprobs`` of a model. Only packed rows need their positions and the mask said."""
     context = {"positions": rows.positions, "mask": document_mask(rows.document)} if packed else {}
     return token_logprobs(forward(rows.tokens, **context), rows.tokens)

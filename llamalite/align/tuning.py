@@ -147,12 +147,13 @@ def run_steps(
             log.write(step=done, **made[-1])
             bar.set_postfix_str(", ".join(f"{k} {v:.3f}" for k, v in made[-1].items() if k in show.split()))
             bar.update()
-            if done == steps or stop.received or (save_every and done % save_every == 0):
-                save(root, done, learners)
             after_step(done)
-            if stop.received and done < steps:
+            stopped = stop.received  # looked at once: a signal that comes during the save waits a step
+            if done == steps or stopped or (save_every and done % save_every == 0):
+                save(root, done, learners)
+            if stopped and done < steps:
                 raise Interrupted(
-                    stop.received,
+                    stopped,
                     f"stopped; step {done} of {steps} is saved; the same command with --resume goes on",
                 )
     return made

@@ -23,13 +23,10 @@ from llamalite.align.rlhf.ppo import (
     whiten,
 )
 from llamalite.align.rlhf.reward import with_scalar_head
-from llamalite.align.rlhf.rollouts import as_examples, sample
+from llamalite.align.rlhf.rollouts import Reward, as_examples, sample
 from llamalite.align.sft import Example, Forward, Rows, forward_of, logprobs_of, mean_over, pad, predicted
 from llamalite.align.tuning import Learner, Metrics, Tuning, drawn, generator, run_steps
 from llamalite.in_torch.llama import Llama
-
-# The prompts' numbers and the finished texts → what each is worth.
-Reward = Callable[[Sequence[int], Sequence[Example]], Float[Tensor, " B"]]
 
 
 @dataclass(frozen=True)
@@ -66,7 +63,7 @@ class Rollout(NamedTuple):
     scores: Float[Tensor, " B"]
 
 
-def values_of(forward: Forward, rows: Rows) -> Float[Tensor, "B T-1"]:
+def values_of(forward: Forward, rows: Rows) -> Float[Tensor, "B U"]:
     """What is expected before each token but the first, which nobody chose."""
     return forward(rows.tokens)[:, :-1, 0]
 

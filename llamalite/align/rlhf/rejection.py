@@ -1,20 +1,29 @@
 """Rejection sampling: write many answers, keep the best, and learn from it as from a given one.
 
 Nothing is "rejected" by a threshold: of K answers to a prompt the one with the highest reward stays (facts
-K38). Llama 2 did it for five rounds and learnt, from the third, to keep the best of *all* rounds (facts H1).
+K38). Llama 2's first four versions of RLHF are made so; after its third had forgotten how to rhyme, what
+is kept is the best of *all* rounds (facts H1).
 """
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from numpy import ndarray
 
-from llamalite.align.sft import Example
+from llamalite.align.rlhf.rollouts import Reward, as_examples, sample
+from llamalite.align.sft import Example, forward_of, pad, sft_loss
+from llamalite.align.tuning import Learner, Metrics, Tuning, drawn, generator, run_steps
+from llamalite.in_torch.llama import Llama
+from llamalite.text.files import write_whole
 
 
 def best_of_n_kl(n: int) -> float:
@@ -70,3 +79,108 @@ def keep_best(
     new = Kept(answers[best], rewards[best], round)
     old = kept.get(prompt)
     return {**kept, prompt: new if old is None or new.reward > old.reward else old}
+
+
+# --- the stage -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """``rounds`` times: k answers to every prompt, the best kept, ``how.steps`` steps on them."""
+
+    how: Tuning = field(default_factory=lambda: Tuning(steps=60, lr=5e-4, warmup=5))
+    k: int = 8
+    rounds: int = 2
+    temperature: float = 1.0
+    max_tokens: int = 96
+    only_newest: bool = False  # forget what earlier rounds wrote, as Llama 2's V3 did
+
+
+def rejection_sampling(
+    policy: Llama,
+    reward: Reward,
+    prompts: Sequence[list[int]],
+    stop_ids: set[int],
+    s: Rejection,
+    folder: Path | None = None,
+    *,
+    resume: bool = False,
+    after_round: Callable[[int, Float[ndarray, "P K"]], None] = lambda done, rewards: None,
+) -> list[Metrics]:
+    """Train ``policy`` in place on its own best answers; the metrics of every step.
+
+    ``after_round`` is told a round's number and the rewards of all its answers. With a folder, what is kept
+    is in ``kept_0.jsonl``, …, so that a resumed run learns from the same answers.
+    """
+    n = s.how.steps
+    learner = Learner.of(policy, replace(s.how, steps=n * s.rounds))
+    forward, kept = forward_of(policy), dict[int, Kept]()
+
+    def begin(round: int) -> None:
+        path = folder and folder / f"kept_{round}.jsonl"
+        if path and resume and path.exists():
+            kept.update(read_kept(path))
+            return
+        answers = answer_all(policy.eval(), prompts, stop_ids, s, generator(s.how.seed, round))
+        rewards = np.stack([reward(range(len(prompts)), column).numpy() for column in answers], axis=1)
+        if s.only_newest:
+            kept.clear()
+        for i in range(len(prompts)):
+            kept.update(keep_best(kept, i, [column[i] for column in answers], rewards[i].tolist(), round))
+        if path:
+            write_kept(path, kept)
+        after_round(round, rewards)
+
+    def step(i: int) -> Metrics:
+        round, within = divmod(i, n)
+        if within == 0 or not kept:
+            begin(round)
+        examples = [kept[j].example for j in drawn(len(prompts), i, s.how.batch_size, s.how.seed)]
+        policy.train()
+        reward_kept = sum(k.reward for k in kept.values()) / len(kept)
+        return learner.learn(sft_loss(forward, pad(examples)), i) | {"round": round, "kept": reward_kept}
+
+    made = run_steps(
+        n * s.rounds,
+        step,
+        {"model": learner},
+        folder,
+        resume=resume,
+        save_every=s.how.save_every,
+        show="loss kept",
+    )
+    policy.eval()
+    return made
+
+
+def answer_all(
+    policy: Llama, prompts: Sequence[list[int]], stop_ids: set[int], s: Rejection, chance: torch.Generator
+) -> list[list[Example]]:
+    """k lists with an answer to every prompt each."""
+    found = []
+    for _ in range(s.k):
+        answers = sample(policy, prompts, s.max_tokens, stop_ids, temperature=s.temperature, generator=chance)
+        found.append(as_examples(prompts, answers))
+    return found
+
+
+def write_kept(path: Path, kept: Mapping[int, Kept]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = [
+        {
+            "prompt": i,
+            "ids": k.example.ids,
+            "trained": k.example.trained,
+            "reward": k.reward,
+            "round": k.round,
+        }
+        for i, k in kept.items()
+    ]
+    write_whole(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
+
+
+def read_kept(path: Path) -> dict[int, Kept]:
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return {
+        row["prompt"]: Kept(Example(row["ids"], row["trained"]), row["reward"], row["round"]) for row in rows
+    }

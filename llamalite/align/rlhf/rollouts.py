@@ -7,17 +7,19 @@ log-probabilities of the policy other than those of the sampler.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from llamalite.align.sft import Example, Forward, Rows, forward_of, logprobs_of, pad
+from llamalite.align.sft import Example, forward_of
 from llamalite.in_torch.generation import pad_left, positions_and_mask
 from llamalite.in_torch.llama import Llama, build_cache
 
 Ids = list[int]
+# The prompts' numbers and the finished texts → what each is worth.
+Reward = Callable[[Sequence[int], Sequence[Example]], Float[Tensor, " B"]]
 
 
 @torch.no_grad()
@@ -86,16 +88,3 @@ def as_examples(prompts: Sequence[Ids], answers: Sequence[Ids]) -> list[Example]
     return [
         Example([*p, *a], [False] * len(p) + [True] * len(a)) for p, a in zip(prompts, answers, strict=True)
     ]
-
-
-@torch.no_grad()
-def logprobs_in_batches(
-    forward: Forward, examples: Sequence[Example], batch_size: int = 64
-) -> list[Float[Tensor, "B T-1"]]:
-    """``token_logprobs`` of one batch after the other; each is as wide as its longest row."""
-    batches = [examples[i : i + batch_size] for i in range(0, len(examples), batch_size)]
-    return [logprobs_of(forward, pad(batch)) for batch in batches]
-
-
-def on(rows: Rows, device: torch.device | str) -> Rows:
-    return Rows(*(column.to(device) for column in rows))
