@@ -29,6 +29,8 @@ class Common:
     """Learning rate at its peak."""
     warmup: int = 10
     """Steps over which the learning rate rises to its peak."""
+    tokens: int = 96
+    """The longest answer, where answers are written."""
     seed: int = 1
     """Decides the order of the data and every draw."""
     save_every: int = 0
@@ -171,6 +173,8 @@ class Eval:
     """Requests that no stage was trained on."""
     repeats: int = 1
     """Answers a request."""
+    tokens: int = 96
+    """The longest answer."""
     temperature: float = 1.0
     """0: always the likeliest token."""
     seed: int = 1
@@ -204,6 +208,15 @@ class Align:
 
 
 def run(args: Align) -> None:
+    import shutil
+
     from llamalite.commands.align_stages import STAGES
 
-    STAGES[type(args.action).__name__](args.action)
+    action = args.action
+    new = isinstance(action, Common) and not action.out.exists()
+    try:
+        STAGES[type(action).__name__](action)
+    except (ValueError, OSError):
+        if new and not (action.out / "metrics.jsonl").exists():  # refused before the first step
+            shutil.rmtree(action.out, ignore_errors=True)
+        raise

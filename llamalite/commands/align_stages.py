@@ -91,7 +91,7 @@ def reject(args: Reject) -> None:
 
     stage = begin(args, "reject")
     prompts, judged = asked(args, stage)
-    s = Rejection(tuning(args), k=args.samples, rounds=args.rounds)
+    s = Rejection(tuning(args), k=args.samples, rounds=args.rounds, max_tokens=args.tokens)
 
     def told(round: int, rewards: Any) -> None:
         one, best = rewards.mean(), rewards.max(1).mean()
@@ -110,7 +110,7 @@ def ppo(args: Ppo) -> None:
 
     stage = begin(args, "ppo")
     prompts, judged = asked(args, stage)
-    s = Settings(tuning(args, floor=1.0), kl=args.kl)
+    s = Settings(tuning(args, floor=1.0), kl=args.kl, max_tokens=args.tokens)
     train(
         stage.model, judged, prompts, stage.format.stop_ids(stage.tokenizer), s, args.out, resume=args.resume
     )
@@ -123,6 +123,10 @@ def dpo(args: Dpo) -> None:
 
     stage = begin(args, "dpo")
     pairs = stored_pairs(args, lambda: judged_pairs(args, stage, args.reward, best_and_worst=True))
+    if not pairs:
+        raise ValueError(
+            "no two answers were worth different marks; train RUN longer, or give pairs in --data"
+        )
     print(f"{len(pairs):,} pairs")
     changes = {
         name: getattr(args, name) for name in ("beta", "nll", "mask_end", "average", "label_smoothing")
@@ -143,7 +147,7 @@ def evaluate(args: Eval) -> None:
     print(f"{'':24}{'score':>7}{'all right':>11}{'wins':>8}  95%{'':>11}{'nats away':>9}")
     for folder in args.runs:
         stage = runs.open_stage(folder)
-        asking = runs.asking_of(stage, args.data)
+        asking = runs.asking_of(stage, args.data, args.tokens)
         requests = runs.made_requests(asking.tales, "test", args.n)
         options = {"repeats": args.repeats, "temperature": args.temperature, "seed": args.seed}
         reference = first if args.temperature == 1 else None
@@ -166,7 +170,7 @@ def asked(args: Reject | Ppo, stage: Stage) -> tuple[list[list[int]], RewardFunc
     from llamalite.align import runs
 
     if args.data in runs.WORLDS:
-        asking = runs.asking_of(stage, args.data)
+        asking = runs.asking_of(stage, args.data, args.tokens)
         requests = runs.made_requests(asking.tales, "prompts", args.n)
         written = [made.request for made in requests]
     elif args.reward is None:
@@ -226,12 +230,16 @@ def judged_pairs(
     margins = getattr(args, "margins", "")
     if args.data not in runs.WORLDS:
         return runs.read_preferences(stage, args.data, margins, args.n)
-    asking = runs.asking_of(stage, args.data)
+    asking = runs.asking_of(stage, args.data, args.tokens)
     requests = runs.made_requests(asking.tales, "pairs", args.n)
     prompts = [asking.prompt(made.request) for made in requests]
     print(f"writing {args.samples} answers to each of {args.n} requests …")
     answers = answer_all(
-        stage.model, prompts, asking.stop_ids, Rejection(k=args.samples), generator(args.seed, 0)
+        stage.model,
+        prompts,
+        asking.stop_ids,
+        Rejection(k=args.samples, max_tokens=args.tokens),
+        generator(args.seed, 0),
     )
     value = worth(reward_folder, asking, requests)
     scores = np.stack([value(range(args.n), column).double().numpy() for column in answers], axis=1)
