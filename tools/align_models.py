@@ -6,6 +6,7 @@ import copy
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
@@ -44,23 +45,24 @@ class Plan:
     vocab_size: int = 880
     n_tales: int = 16_000
     pretrain_steps: int = 600
-    sft_examples: int = 100
-    sft_steps: int = 100
+    sft_examples: int = 300
+    sft_steps: int = 150
     reward_prompts: int = 700  # 4 answers each; every pair of them that differs
     reward_test_prompts: int = 150
     reward_steps: int = 300
     prompts: int = 500  # what rejection sampling, PPO and DPO are asked; no others than these
     samples: int = 8  # answers to each, for the pairs of DPO and each round of rejection sampling
+    reject_prompts: int = 250  # of them, for rejection sampling, which writes anew each round
     rounds: int = 2
     reject_steps: int = 60
-    ppo_rounds: int = 40
+    ppo_rounds: int = 30
     ppo_kl: float = 0.1
-    dpo_steps: int = 150
-    dpo_beta: float = 0.5
+    dpo_steps: int = 80
+    dpo_beta: float = 2.0
     dpo_lr: float = 1e-4
     nll: float = 0.2
     requests: int = 256  # to measure with
-    repeats: int = 4  # answers to each at temperature 1
+    repeats: int = 2  # answers to each at temperature 1
 
 
 class Setting(NamedTuple):
@@ -106,8 +108,6 @@ class Seed:
         n, m = plan.reward_prompts, plan.reward_test_prompts
         self.for_reward, self.for_test = range(500, 500 + n), range(500 + n, 500 + n + m)
         self.asked = range(500 + n + m, 500 + n + m + plan.prompts)  # the first 500 belong to SFT
-        self.reward_pairs = self.pairs(self.for_reward)
-        self.reward_model = self.make_reward()
 
     def kept(self, name: str, make: Callable[[], Llama], head: bool = False) -> Llama:
         """The model of that name, from the disk if it is there; and the seconds that it took."""
@@ -140,15 +140,16 @@ class Seed:
         format, tokenizer = self.asking.format, self.asking.tokenizer
         return [encode_pair(format, tokenizer, made.request, made.answer) for made in self.shared.train[:n]]
 
-    def make_reward(self) -> RewardModel:
+    @cached_property
+    def reward_model(self) -> RewardModel:
         """Scores have mean 0 and spread 1 over the SFT model's own answers to what will be asked."""
 
         def make() -> Llama:
             model, n = with_scalar_head(self.sft), self.plan.reward_steps
-            train_reward(model, self.reward_pairs, Tuning(n, lr=1e-3, warmup=20, seed=self.seed))
+            train_reward(model, self.pairs(self.for_reward), Tuning(n, lr=1e-3, warmup=20, seed=self.seed))
             return model
 
-        return RewardModel(self.kept("reward", make, head=True)).whitened(self.answers(self.asked, 1)[0])
+        return RewardModel(self.kept("reward", make, head=True)).whitened(self.to_compare[0])
 
     def answers(self, at: Sequence[int], k: int, temperature: float = 1.0) -> list[list[Example]]:
         """k answers of the SFT model to each prompt of these numbers."""
@@ -169,7 +170,7 @@ class Seed:
 
     def rewards(self) -> dict[str, Reward]:
         """Who says what an answer is worth: the reward model or the judge, on one scale."""
-        judged = self.worth(self.asked, self.answers(self.asked, 1))
+        judged = self.worth(self.asked, self.to_compare[:1])
         mean, std = judged.mean(), judged.std()
 
         def judge(numbers: Sequence[int], examples: Sequence[Example]) -> torch.Tensor:
@@ -177,6 +178,14 @@ class Seed:
             return torch.tensor((scores - mean) / std, dtype=torch.float32)
 
         return {"reward model": lambda numbers, examples: self.reward_model(examples), "judge": judge}
+
+    @cached_property
+    def to_compare(self) -> list[list[Example]]:
+        """``samples`` answers of the SFT model to each prompt; and what that cost, beside the stages."""
+        began = time.process_time()
+        found = self.answers(self.asked, self.plan.samples)
+        self.seconds["answers"] = time.process_time() - began
+        return found
 
     def asked_prompts(self) -> list[list[int]]:
         return [self.prompts[i] for i in self.asked]
@@ -228,6 +237,6 @@ def ppo_run(seed: Seed, reward: Reward, kl: float) -> Result:
 
 def labelled(seed: Seed, reward: Reward) -> list:
     """The best and the worst of ``samples`` answers to each prompt."""
-    answers = seed.answers(seed.asked, seed.plan.samples)
+    answers = seed.to_compare
     columns = [reward(range(len(seed.asked)), column).double().numpy() for column in answers]
     return extremes(answers, np.stack(columns, axis=1))

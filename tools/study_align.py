@@ -35,7 +35,7 @@ from llamalite.train import checkpoint
 
 
 def preferring(seed: Seed, labels: str) -> Iterator[Result]:
-    """Every way to learn from these labels, each from the same SFT model."""
+    """Every way to learn from these labels, each from the same SFT model; the judge's are for comparison."""
     plan, reward = seed.plan, seed.rewards()[labels]
     stops, prompts = seed.asking.stop_ids, seed.asked_prompts()
 
@@ -48,17 +48,23 @@ def preferring(seed: Seed, labels: str) -> Iterator[Result]:
     reject = Rejection(
         Tuning(plan.reject_steps, lr=5e-4, warmup=5, seed=seed.seed), plan.samples, plan.rounds
     )
-    yield timed("RS", lambda model: rejection_sampling(model, reward, prompts, stops, reject), "kept")
+    reject_prompts = prompts[: plan.reject_prompts]
+    if labels != "judge":
+        yield timed(
+            "RS", lambda model: rejection_sampling(model, reward, reject_prompts, stops, reject), "kept"
+        )
     name, model, seconds, curve = ppo_run(seed, reward, plan.ppo_kl)
     yield Result(name, model, seconds, curve)
-    began = time.process_time()
     pairs = labelled(seed, reward)
-    sampling = time.process_time() - began
     ways = {"DPO": {}, "DPO + NLL": {"nll": plan.nll, "nll_per_token": False}}
     ways["likelihood alone"] = {"nll": plan.nll, "nll_per_token": False, "preference": 0.0}
     for name, changes in ways.items():
+        if (name, labels) == ("DPO + NLL", "judge"):
+            continue
         s = dpo_settings(plan, seed.seed, **changes)
-        yield timed(name, lambda model, s=s: dpo(model, pairs, s), "chosen rejected accuracy", sampling)
+        yield timed(
+            name, lambda model, s=s: dpo(model, pairs, s), "chosen rejected accuracy", seed.seconds["answers"]
+        )
 
 
 # --- the table ---------------------------------------------------------------------------------------

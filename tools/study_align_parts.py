@@ -10,6 +10,7 @@ import numpy as np
 from study_align import Plan, Seed, align, dpo_settings, labelled, ppo_run, setting
 from tqdm import tqdm
 
+from llamalite.align.chat import END_OF_TURN
 from llamalite.align.dpo import dpo
 from llamalite.align.evaluation import Evaluation, evaluate, win_rate
 from llamalite.align.rlhf.labelling import all_pairs, mislabelled
@@ -52,7 +53,8 @@ def marks(seed: Seed, model: Llama) -> Record:
 
 # --- chapter 17 --------------------------------------------------------------------------------------
 
-DOSES = ((32, 40), (100, 100), (300, 150), (1000, 250))  # dialogues, steps
+DOSES = ((32, 40), (100, 100), (300, 150), (1000, 200))  # dialogues, steps
+MASKED = DOSES[1]  # learnt under several masks
 
 
 def everything(example: Example) -> Example:
@@ -71,7 +73,6 @@ def shifted(example: Example) -> Example:
 
 
 WAYS: Mapping[str, Callable[[Example], Example]] = {
-    "answers": lambda example: example,
     "everything": everything,
     "no end": without_end,
     "mask one early": shifted,
@@ -82,24 +83,26 @@ def sft(plan: Plan, write: Write) -> None:
     """How many dialogues it takes, and what the mask does."""
     shared = setting(plan)
     record: Record = {"request": shared.measured[0].request, "doses": [], "ways": []}
-    asking = shared.asking
+    # A chat waits for <|eot_id|>; the <|end_of_text|> of pretraining is no end of a turn.
+    asking = shared.asking._replace(format=shared.asking.format._replace(ends=(END_OF_TURN,)))
     fresh = [
         encode_pair(asking.format, asking.tokenizer, made.request, made.answer) for made in shared.measured
     ]
     for number in plan.seeds:
-        seed = Seed(plan, shared, number)
+        seed = Seed(plan, shared._replace(asking=asking), number)
         for n, steps in DOSES:
             model = copy.deepcopy(seed.base)
             fine_tune(model, seed.dialogues(n), Tuning(steps, seed=number))
             loss = held_out_loss(forward_of(model), fresh)
-            record["doses"].append(
-                {"n": n, "steps": steps, "seed": number, "loss": loss} | marks(seed, model)
-            )
+            found = marks(seed, model)
+            record["doses"].append({"n": n, "steps": steps, "seed": number, "loss": loss} | found)
+            if (n, steps) == MASKED:
+                record["ways"].append({"name": "answers", "seed": number} | found)
             write(record)
         for name, change in WAYS.items():
             model = copy.deepcopy(seed.base)
-            examples = [change(e) for e in seed.dialogues(plan.sft_examples)]
-            fine_tune(model, examples, Tuning(plan.sft_steps, seed=number))
+            examples = [change(e) for e in seed.dialogues(MASKED[0])]
+            fine_tune(model, examples, Tuning(MASKED[1], seed=number))
             record["ways"].append({"name": name, "seed": number} | marks(seed, model))
             write(record)
         tqdm.write(f"{number} {record['doses'][-1]} {record['ways'][-1]}")
@@ -107,7 +110,7 @@ def sft(plan: Plan, write: Write) -> None:
 
 # --- chapter 18 --------------------------------------------------------------------------------------
 
-PRICES = (0.0, 0.02, 0.5)  # of KL, besides the plan's own; 0 for every seed
+PRICES = (0.0, 0.5)  # of KL, besides the plan's own; 0 for every seed
 NS = (1, 2, 4, 8, 16)
 
 
@@ -119,7 +122,7 @@ def rlhf(plan: Plan, write: Write) -> None:
         seed = Seed(plan, shared, number)
         answers = seed.answers(seed.for_test, 4)
         tested = all_pairs(answers, seed.worth(seed.for_test, answers))
-        for margins in ("", "small", "large"):
+        for margins in ("", "small", "large") if number == plan.seeds[0] else ("",):
             if margins:
                 model = with_scalar_head(seed.sft)
                 how = Tuning(plan.reward_steps, lr=1e-3, warmup=20, seed=number)
@@ -184,7 +187,7 @@ def preferred(plan: Plan, write: Write) -> None:
         against = short(seed, seed.sft)
         if number == plan.seeds[0]:
             for beta in BETAS:
-                for name, nll in NLLS.items():
+                for name, nll in NLLS.items() if beta > min(BETAS) else [("none", {})]:
                     record["betas"].append({"beta": beta, "nll": name} | tried(seed, pairs, beta=beta, **nll))
                     write(record)
             for name, changes in VARIANTS.items():
