@@ -55,7 +55,7 @@ class Plan:
     reject_prompts: int = 250  # of them, for rejection sampling, which writes anew each round
     rounds: int = 2
     reject_steps: int = 60
-    ppo_rounds: int = 30
+    ppo_rounds: int = 24
     ppo_kl: float = 0.1
     dpo_steps: int = 80
     dpo_beta: float = 2.0
@@ -81,7 +81,8 @@ def setting(plan: Plan) -> Setting:
     known = {made.request for made in train}
     fresh = (made for made in made_requests(tales, plan.split, 4 * plan.requests))
     measured = [made for made in fresh if made.request not in known][: plan.requests]
-    corpus = "\n".join([*texts[:3000], *(made.request for made in train[:1000])])
+    roles = ["\n\n".join(("system", "user", "assistant", "x"))] * 1000  # one token each, as in Llama 3
+    corpus = "\n".join([*texts[:3000], *(made.request for made in train[:1000]), *roles])
     special = (BEGIN, END, *HEADERS.values())
     tokenizer = fast(RankedTokenizer.train(corpus, plan.vocab_size, special_tokens=special))
     return Setting(Asking(tokenizer, FORMATS["llama3"], tales), texts, train, measured)
@@ -89,7 +90,7 @@ def setting(plan: Plan) -> Setting:
 
 def config(plan: Plan) -> LlamaConfig:
     shape = {"dim": plan.dim, "n_layers": plan.n_layers, "n_heads": 4, "n_kv_heads": 2, "multiple_of": 16}
-    return LlamaConfig(**shape, vocab_size=plan.vocab_size, max_seq_len=160, rope_theta=500_000.0)
+    return LlamaConfig(**shape, vocab_size=plan.vocab_size, max_seq_len=256, rope_theta=500_000.0)
 
 
 # --- the stages of one seed --------------------------------------------------------------------------

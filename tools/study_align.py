@@ -49,12 +49,11 @@ def preferring(seed: Seed, labels: str) -> Iterator[Result]:
         Tuning(plan.reject_steps, lr=5e-4, warmup=5, seed=seed.seed), plan.samples, plan.rounds
     )
     reject_prompts = prompts[: plan.reject_prompts]
-    if labels != "judge":
+    if labels != "judge":  # whose labels are here to see what better ones are worth to DPO
         yield timed(
             "RS", lambda model: rejection_sampling(model, reward, reject_prompts, stops, reject), "kept"
         )
-    name, model, seconds, curve = ppo_run(seed, reward, plan.ppo_kl)
-    yield Result(name, model, seconds, curve)
+        yield ppo_run(seed, reward, plan.ppo_kl)
     pairs = labelled(seed, reward)
     ways = {"DPO": {}, "DPO + NLL": {"nll": plan.nll, "nll_per_token": False}}
     ways["likelihood alone"] = {"nll": plan.nll, "nll_per_token": False, "preference": 0.0}
