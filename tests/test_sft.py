@@ -215,8 +215,7 @@ def test_fine_tuning_learns_the_answers_and_when_to_stop():
 def test_the_loss_is_that_of_pytorch():
     llama = model()
     rows = pad(some(llama.cfg, [6, 9, 3]))
-    counts = predicted(rows)
-    targets = torch.where(counts, rows.tokens[:, 1:], -100)
+    targets = torch.where(rows.trained[:, 1:], rows.tokens[:, 1:], -100)  # trained[t] is about tokens[t]
     logits = forward_of(llama)(rows.tokens)[:, :-1]
     theirs = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=-100)
     assert sft_loss(forward_of(llama), rows).item() == pytest.approx(theirs.item(), rel=1e-12)
