@@ -49,7 +49,7 @@ class Plan:
     sft_steps: int = 150
     reward_prompts: int = 700  # 4 answers each; every pair of them that differs
     reward_test_prompts: int = 150
-    reward_steps: int = 300
+    reward_steps: int = 200
     prompts: int = 500  # what rejection sampling, PPO and DPO are asked; no others than these
     samples: int = 8  # answers to each, for the pairs of DPO and each round of rejection sampling
     reject_prompts: int = 250  # of them, for rejection sampling, which writes anew each round
@@ -57,7 +57,7 @@ class Plan:
     reject_steps: int = 60
     ppo_rounds: int = 24
     ppo_kl: float = 0.1
-    dpo_steps: int = 80
+    dpo_steps: int = 60
     dpo_beta: float = 2.0
     dpo_lr: float = 1e-4
     nll: float = 0.2
@@ -104,7 +104,7 @@ class Seed:
         self.asking = shared.asking
         self.seconds: dict[str, float] = {}
         self.base = self.kept("base", self.make_base)
-        self.sft = self.kept("sft", self.make_sft)
+        self.sft = self.kept(f"sft-{seed}", self.make_sft)
         self.prompts = [self.asking.prompt(made.request) for made in shared.train]
         n, m = plan.reward_prompts, plan.reward_test_prompts
         self.for_reward, self.for_test = range(500, 500 + n), range(500 + n, 500 + n + m)
@@ -112,7 +112,7 @@ class Seed:
 
     def kept(self, name: str, make: Callable[[], Llama], head: bool = False) -> Llama:
         """The model of that name, from the disk if it is there; and the seconds that it took."""
-        root = FOLDER / f"{name}-{self.seed}" / "checkpoints"
+        root = FOLDER / name / "checkpoints"
         if (newest := checkpoint.latest(root)) is None:
             began = time.process_time()
             model = make()
@@ -126,10 +126,12 @@ class Seed:
         return model.eval()
 
     def make_base(self) -> Llama:
-        model = init_weights(Llama(config(self.plan)), self.seed)
+        """One for all seeds: pretraining is not what is compared."""
+        model = init_weights(Llama(config(self.plan)), 1)
         examples = [encode_text(self.asking.tokenizer, text) for text in self.shared.texts]
-        how = Tuning(self.plan.pretrain_steps, lr=4e-3, warmup=25, weight_decay=0.1, seed=self.seed)
-        fine_tune(model, examples, how)
+        fine_tune(
+            model, examples, Tuning(self.plan.pretrain_steps, lr=4e-3, warmup=25, weight_decay=0.1, seed=1)
+        )
         return model
 
     def make_sft(self) -> Llama:
@@ -150,7 +152,7 @@ class Seed:
             train_reward(model, self.pairs(self.for_reward), Tuning(n, lr=1e-3, warmup=20, seed=self.seed))
             return model
 
-        return RewardModel(self.kept("reward", make, head=True)).whitened(self.to_compare[0])
+        return RewardModel(self.kept(f"reward-{self.seed}", make, head=True)).whitened(self.to_compare[0])
 
     def answers(self, at: Sequence[int], k: int, temperature: float = 1.0) -> list[list[Example]]:
         """k answers of the SFT model to each prompt of these numbers."""

@@ -24,7 +24,7 @@ from llamalite.train.runs import create_run
 
 # What ships, and which of the study's models it is; all preferences are the reward model's.
 STAGES = {
-    "base": "base-{seed}",
+    "base": "base",
     "sft": "sft-{seed}",
     "reward": "reward-{seed}",
     "rs": "RS-reward model-{seed}",
@@ -50,11 +50,9 @@ def ship(stages: list[str], target: Path, plan: Plan) -> None:
 
 
 def newest(source: str) -> dict[str, torch.Tensor]:
-    """The study keeps models in a folder of checkpoints, or as one checkpoint."""
-    root = FOLDER / source
-    found = checkpoint.latest(root / "checkpoints") or checkpoint.latest(root)
+    found = checkpoint.latest(FOLDER / source / "checkpoints")
     if found is None:
-        raise SystemExit(f"{root} holds no model; run tools/study_align.py align first")
+        raise SystemExit(f"{FOLDER / source} holds no model; run tools/study_align.py align first")
     return checkpoint.load(found, ["model"]).tensors["model"]
 
 

@@ -4,8 +4,8 @@
     python tools/study_align.py sft                      # what chapter 17 shows besides; also: rlhf, dpo
     python tools/study_align.py align --seeds 0 --split validation --out trial      # to choose settings
 
-Every seed has a base model, an SFT model and a reward model of its own, kept in runs/align for the other
-three studies. Whatever learns from preferences learns from the same prompts, once with the reward model's
+Every seed has an SFT model and a reward model of its own, made from one base model and kept in runs/align
+for the other three studies. Whatever learns from preferences learns from the same prompts, once with the reward model's
 labels and once with the judge's; only runs with the same labels may be compared. Settings were chosen with
 seed 0 and the validation requests; the numbers come from seeds 1 to 3 and the test requests.
 """
@@ -106,7 +106,11 @@ def align(plan: Plan, write: Callable[[dict], None]) -> None:
             about = {"name": name, "labels": labels, "seed": seed.seed, "seconds": seconds, "curve": curve}
             record["rows"].append(about | row(seed, model, against))
             write(record)
-            checkpoint.save(FOLDER / f"{name}-{labels}-{seed.seed}", 1, {"model": dict(model.state_dict())})
+            checkpoint.save(
+                FOLDER / f"{name}-{labels}-{seed.seed}" / "checkpoints",
+                1,
+                {"model": dict(model.state_dict())},
+            )
             shown = {k: rounded(record["rows"][-1][k]) for k in ("sampled", "greedy", "seconds")}
             tqdm.write(f"{seed.seed} {name} by {labels}: {json.dumps(shown)}")
 
