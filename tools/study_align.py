@@ -5,9 +5,10 @@
     python tools/study_align.py align --seeds 0 --split validation --out trial      # to choose settings
 
 Every seed has an SFT model and a reward model of its own, made from one base model and kept in runs/align
-for the other three studies. Whatever learns from preferences learns from the same prompts, once with the reward model's
-labels and once with the judge's; only runs with the same labels may be compared. Settings were chosen with
-seed 0 and the validation requests; the numbers come from seeds 1 to 3 and the test requests.
+for the other three studies. Whatever learns from preferences learns from the same prompts, once with the
+reward model's labels and (DPO alone) once with the judge's; only runs with the same labels may be compared.
+Settings were chosen with seed 0, the validation requests and a weaker SFT model (100 dialogues); the numbers
+come from seeds 1 to 3 and the test requests.
 """
 
 from __future__ import annotations

@@ -132,7 +132,7 @@ def draw_ways(study: Record) -> Figure:
         ("length", "length (tokens)"),
         ("score", "score (0 to 1)"),
     )
-    title = "The same hundred dialogues, learnt under four masks; temperature 1, three runs each"
+    title = "The same hundred dialogues, learnt under three masks; temperature 1, three runs each"
     with canvas(title, columns=3, width=11, height=3.2) as (figure, axes):
         for ax, (what, label) in zip(axes[0], kinds, strict=True):
             for i, name in enumerate(names):
