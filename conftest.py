@@ -26,7 +26,10 @@ typechecker = beartype(conf=BeartypeConf(is_pep484_tower=True))
 install_import_hook(
     [
         f"llamalite.{part}"
-        for part in "in_numpy in_torch text tales train align figures exercises commands".split()
+        for part in (
+            *("in_numpy", "in_torch", "text", "tales", "train"),
+            *("align", "figures", "exercises", "commands"),
+        )
     ],
     "conftest.typechecker",
 )
