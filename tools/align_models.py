@@ -112,15 +112,15 @@ class Seed:
 
     def kept(self, name: str, make: Callable[[], Llama], head: bool = False) -> Llama:
         """The model of that name, from the disk if it is there; and the seconds that it took."""
-        root = FOLDER / name / "checkpoints"
+        root, stage = FOLDER / name / "checkpoints", name.partition("-")[0]
         if (newest := checkpoint.latest(root)) is None:
             began = time.process_time()
             model = make()
-            self.seconds[name] = time.process_time() - began
-            checkpoint.save(root, 1, {"model": dict(model.state_dict())}, seconds=self.seconds[name])
+            self.seconds[stage] = time.process_time() - began
+            checkpoint.save(root, 1, {"model": dict(model.state_dict())}, seconds=self.seconds[stage])
             return model
         saved = checkpoint.load(newest)
-        self.seconds[name] = saved.info["seconds"]
+        self.seconds[stage] = saved.info["seconds"]
         model = with_scalar_head(Llama(config(self.plan))) if head else Llama(config(self.plan))
         model.load_state_dict(saved.tensors["model"])
         return model.eval()
