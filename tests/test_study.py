@@ -6,7 +6,6 @@ from dataclasses import asdict, replace
 from math import isclose
 from statistics import fmean
 
-import align_models
 import pytest
 import study_align
 import study_architectures
@@ -38,10 +37,7 @@ STUDIES = {
     "scaling": study_scaling,
     "llama3": study_llama3,
     "data": study_data,
-    "align": study_align,  # one tool, four studies of the same models
     "sft": study_align,
-    "rlhf": study_align,
-    "dpo": study_align,
 }
 STORED = {
     name: json.loads((DATA / "studies" / f"{name}.json").read_text(encoding="utf-8")) for name in STUDIES
@@ -296,31 +292,3 @@ def test_every_stage_was_trained_with_every_seed_and_a_crawl_is_cleaned_again():
     assert sizes[:10] == sorted(sizes[:10], reverse=True) and {d.kind for d in found["the truth"]} == {
         "clean"
     }
-
-
-# --- after pretraining -------------------------------------------------------------------------------
-
-
-def test_the_stages_were_measured_on_requests_that_none_of_them_had_seen():
-    plan = study_align.Plan()
-    shared = align_models.setting(plan)
-    known = {made.request for made in shared.train}
-    assert len(shared.measured) == plan.requests == 256 and len(shared.train) == 3000
-    assert not known & {made.request for made in shared.measured}
-    trials = align_models.setting(replace(plan, split="validation"))
-    assert trials.measured != shared.measured
-
-
-def test_the_table_has_every_seed_of_every_stage_and_sft_is_what_it_is_held_against():
-    plan, rows = study_align.Plan(), STORED["align"]["rows"]
-    stages = {(row["name"], row["labels"]) for row in rows}
-    assert stages >= {("base", ""), ("SFT", ""), *((name, "reward model") for name in ("RS", "PPO", "DPO"))}
-    for stage in stages:
-        found = [row for row in rows if (row["name"], row["labels"]) == stage]
-        assert [row["seed"] for row in found] == list(plan.seeds)
-        for row in found:
-            assert row["seconds"] < 120  # on one core
-            wins = row["sampled"]["win"]
-            assert wins["low"] <= wins["rate"] <= wins["high"]
-            if stage == ("SFT", ""):
-                assert wins["rate"] == 0.5 and row["sampled"]["kl"] == pytest.approx(0, abs=1e-4)

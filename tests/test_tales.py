@@ -25,7 +25,7 @@ def test_every_file_is_made_again_byte_for_byte(name):
 def test_every_file_that_ships_is_on_a_card_with_its_size_and_checksum():
     for path in sorted(DATA.rglob("*")):
         name = str(path.relative_to(DATA))
-        if path.is_dir() or name == "README.md" or path.parent == DATA / "tales":
+        if path.is_dir() or name == "README.md" or DATA / "tales" in path.parents:
             continue
         content = path.read_bytes()
         assert ROWS.get(name) == f"{len(content):,} | `{hashlib.sha256(content).hexdigest()}`", name
