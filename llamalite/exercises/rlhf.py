@@ -56,7 +56,7 @@ MARGIN = Exercise(
 # --- rlhf.2: the best of n ---------------------------------------------------------------------------
 
 
-def best_of_n(p, rewards, n):
+def chances_of_best(p, rewards, n):
     order = np.argsort(rewards)
     chances = np.diff(np.cumsum(p[order]) ** n, prepend=0)
     found = np.empty_like(p)
@@ -96,14 +96,14 @@ def unsorted(p, rewards, n):
 
 BANDIT = (np.array([0.4, 0.05, 0.25, 0.3]), np.array([0.2, 3.0, -1.0, 0.9]))
 BEST = Exercise(
-    title="best_of_n(p, rewards, n): with which probability each answer is the best of n draws from p",
+    title="chances_of_best(p, rewards, n): with which probability each answer is the best of n draws from p",
     cases=lambda: [
         (*BANDIT, 3),
         (np.array([0.2, 0.5, 0.3]), np.array([5.0, 1.0, 2.0]), 4),
         (np.array([0.2, 0.8]), np.array([0.0, 1.0]), 1),
     ],
     oracle=by_enumeration,
-    solution=best_of_n,
+    solution=chances_of_best,
     why="The best of n is no better than an answer exactly if all n draws are no better: F to the n-th, "
     "where F adds up the probabilities of everything that is no better. The differences are the chances.",
     hints=(
