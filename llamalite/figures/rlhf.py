@@ -110,7 +110,7 @@ def draw_best_of_n(study: Record) -> Figure:
 
 def draw_estimators(true: Sequence[float], found: Mapping[str, Float[ndarray, "n 2"]]) -> Figure:
     """Bias and spread of one estimate, each divided by the divergence it estimates."""
-    title = "Three estimates of one divergence: k1 is noisy, k2 goes astray, k3 is neither for a short way"
+    title = "Three estimates of one divergence: nearby k3 is the best of them, far away the noisiest"
     with canvas(title, columns=2, width=11, height=3.8) as (figure, axes):
         for i, (ax, label) in enumerate(
             zip(axes[0], ("mean less truth, over truth", "standard deviation, over truth"), strict=True)
@@ -165,6 +165,8 @@ def draw_credit(tokens: Sequence[str], values: Float[ndarray, " T"], found: Mapp
         label_axes(axes[1, 0], "token", "advantage")
         axes[0, 0].set_xticks(places, [""] * len(tokens))
         axes[0, 0].set_xlabel(" ")
+        for ax in axes[:, 0]:
+            ax.set_xlim(-0.6, len(tokens) - 0.4)
         axes[1, 0].set_xticks(places, tokens, rotation=70, ha="right", fontsize=8.5)
     return figure
 
@@ -251,7 +253,7 @@ def draw_price(
     p: Float[ndarray, " n"], learned: Float[ndarray, " n"], true: Float[ndarray, " n"], beta: float
 ) -> Figure:
     """The optimum at every price, and the one at ``beta``: the learned reward, and the true one."""
-    policies = [tilt(p, learned, price) for price in PRICES]
+    policies = [tilt(p, learned, price) for price in np.geomspace(PRICES[0], PRICES[-1], 120)]
     kl = [gone(q, p) for q in policies]
     here = tilt(p, learned, beta)
     title = f"At a price of {beta:g} a nat: learned reward {here @ learned:.2f}, true worth {here @ true:.2f}"
