@@ -11,6 +11,7 @@ from numpy import ndarray
 
 from llamalite.figures.explore import explore
 from llamalite.figures.style import BLACK, BLUE, CYCLE, GREEN, GREY, ORANGE, VERMILION, canvas, label_axes
+from llamalite.tales.preferences import STRENGTHS
 
 Record = Mapping[str, Any]
 Curve = tuple[Float[ndarray, " n"], Float[ndarray, " n"]]  # KL, reward
@@ -43,7 +44,7 @@ def draw_rewards(study: Record) -> Figure:
     title = "A reward model is right where the difference is clear, and where it says that it is sure"
     with canvas(title, columns=2, width=11, height=4) as (figure, axes):
         plain = [row for row in study["rewards"] if not row["margins"]]
-        names = list(plain[0]["by_strength"])
+        names = [name for _, name in STRENGTHS if name in plain[0]["by_strength"]]
         for i, name in enumerate(names):
             found = [row["by_strength"][name][0] for row in plain]
             axes[0, 0].bar(i, fmean(found), color=BLUE, alpha=0.5)
@@ -100,7 +101,7 @@ def draw_best_of_n(study: Record) -> Figure:
             ax.set_xscale("log", base=2)
             ax.set_xticks(ns, [str(n) for n in ns])
             ax.legend(fontsize=9, loc="upper left")
-        label_axes(axes[0, 0], "answers to choose from, n", "learned reward (standard deviations of SFT)")
+        label_axes(axes[0, 0], "answers to choose from, n", "learned reward (std of SFT)")
         label_axes(axes[0, 1], "answers to choose from, n", "judge's score (0 to 1)")
     return figure
 
@@ -184,7 +185,7 @@ def draw_hacking(study: Record, table: Record) -> Figure:
     runs = ppo_curves(study, table)
     colours = dict(zip(sorted({price for price, _, _ in runs}), BY_PRICE, strict=False))
     title = "At no price the learned reward rises and the judge's score falls: every line is a run"
-    kinds = {"reward": "learned reward (standard deviations of SFT)", "judge": "judge's score (0 to 1)",
+    kinds = {"reward": "learned reward (std of SFT)", "judge": "judge's score (0 to 1)",
              "kl": "away from SFT (nats an answer)"}  # fmt: skip
     with canvas(title, columns=3, width=13, height=4) as (figure, axes):
         for ax, (what, label) in zip(axes[0], kinds.items(), strict=True):
@@ -202,7 +203,9 @@ def draw_ways(ways: Mapping[str, Way], title: str, truth: str) -> Figure:
     """The learned reward, and beside it what it stands for, against the distance gone; in both alike."""
     with canvas(title, columns=2, width=12, height=4.4) as (figure, axes):
         for ax, at in zip(axes[0], (1, 2), strict=True):
-            for (name, way), colour in zip(ways.items(), (BLACK, GREY, *BY_PRICE), strict=False):
+            others, prices = iter((BLACK, GREY)), iter(BY_PRICE)
+            for name, way in ways.items():
+                colour = next(prices if name.startswith("PPO") else others)
                 style = "o-" if len(way[0]) < 8 else "-"
                 ax.plot(way[0], way[at], style, color=colour, markersize=4, linewidth=1.5, label=name)
                 ax.plot(way[0][-1], way[at][-1], "o", color=colour, markersize=7)
