@@ -8,7 +8,7 @@ Canonical: stable cell ids, no timings, no widget states, no memory addresses, t
 every machine. A cell that fails stops the run, and its notebook stays as it was.
 
 Memory is that of the kernel and of all processes that it starts, at its highest; pages that two of them
-share count twice. ``--measure`` writes tools/book/chapters.json, which the book's pages for teachers show.
+share count twice. ``--measure`` writes tools/book/chapters.json.
 """
 
 import argparse
