@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).parent.parent
-CHAPTERS = ["05_rmsnorm", "06_rope", "07_swiglu", "11_gqa", "12_weights"]  # quick ones, with sliders
+CHAPTERS = ["05_rmsnorm", "06_rope", "07_swiglu", "03_attention", "11_gqa"]  # quick ones, with sliders
 pytestmark = pytest.mark.skipif(
     shutil.which("chromium") is None, reason="needs Chromium: apt install chromium"
 )

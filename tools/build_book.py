@@ -51,9 +51,8 @@ def index(parts: dict[str, range], found: dict[int, Path]) -> str:
     """The README down to its table, and the contents."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     text = readme[: readme.index("## The `llamalite` command")]
-    text = re.sub(
-        r"\]\(((?:data|tools|llamalite|tests)/[^)]*|[\w-]+\.md)\)", rf"]({repository()}/blob/main/\1)", text
-    )
+    elsewhere = r"(?<!!)(\[[^\]]*\])\(((?:data|tools|llamalite|tests)/[^)]*|[\w-]+\.md)\)"  # no page here
+    text = re.sub(elsewhere, rf"\1({repository()}/blob/main/\2)", text)
     for caption, numbers in parts.items():
         pages = [f"chapters/{found[n].stem}" for n in numbers if n in found]
         if pages:
@@ -182,9 +181,8 @@ def lay_out(source: Path) -> None:
     for name, text in {"book.css": CSS, "favicon.svg": FAVICON}.items():
         (source / "_static" / name).write_text(text, encoding="utf-8")
     shutil.copy(mathjax(), source / "_static")
-    for picture in (ROOT / "data").glob("*.png"):
-        (source / "data").mkdir(exist_ok=True)
-        shutil.copy(picture, source / "data")
+    (source / "tools" / "book").mkdir(parents=True)
+    shutil.copy(ROOT / "tools" / "book" / "chapters.png", source / "tools" / "book")
     shutil.copy(ROOT / "tools" / "book" / "conf.py", source)
 
 
