@@ -15,6 +15,7 @@ from llamalite.tales.preferences import STRENGTHS
 
 Record = Mapping[str, Any]
 Curve = tuple[Float[ndarray, " n"], Float[ndarray, " n"]]  # KL, reward
+Run = tuple[float, Mapping[str, Sequence[float]]]  # price of KL, curves
 Way = tuple[Float[ndarray, " n"], Float[ndarray, " n"], Float[ndarray, " n"]]  # KL, learned, true
 BY_PRICE = (VERMILION, BLUE, GREEN, ORANGE)  # cheapest first
 PRICES = (100.0, 10.0, 5.0, 2.0, 1.0, 0.7, 0.5, 0.4, 0.3, 0.2, 0.15, 0.1, 0.05, 0.02)
@@ -39,11 +40,11 @@ def draw_margins(margins: Mapping[str, float]) -> Figure:
     return figure
 
 
-def draw_rewards(study: Record) -> Figure:
+def draw_rewards(rows: Sequence[Record]) -> Figure:
     """Accuracy by how clear the difference was, and confidence against the share that is right."""
     title = "A reward model is right where the difference is clear, and where it says that it is sure"
     with canvas(title, columns=2, width=11, height=4) as (figure, axes):
-        plain = [row for row in study["rewards"] if not row["margins"]]
+        plain = [row for row in rows if not row["margins"]]
         names = [name for _, name in STRENGTHS if name in plain[0]["by_strength"]]
         for i, name in enumerate(names):
             found = [row["by_strength"][name][0] for row in plain]
@@ -52,8 +53,8 @@ def draw_rewards(study: Record) -> Figure:
         axes[0, 0].axhline(0.5, color=BLACK, linestyle=":", linewidth=1)
         axes[0, 0].set_xticks(range(len(names)), [name.replace(" ", "\n") for name in names])
         axes[0, 0].set_ylim(0, 1)
-        label_axes(axes[0, 0], "the judge finds the chosen answer …", "pairs in the right order (share)")
-        first = [row for row in study["rewards"] if row["seed"] == plain[0]["seed"]]
+        label_axes(axes[0, 0], "the chosen answer is …", "pairs in the right order (share)")
+        first = [row for row in rows if row["seed"] == plain[0]["seed"]]
         for row, colour in zip(first, (BLUE, GREEN, VERMILION), strict=False):
             said, right, _ = np.array(row["calibration"]).T
             label = f"{row['margins']} margins" if row["margins"] else "no margins"
@@ -81,14 +82,13 @@ def draw_frontier(curves: Mapping[str, Curve], title: str) -> Figure:
     return figure
 
 
-def draw_best_of_n(study: Record) -> Figure:
-    """The best of n by the learned reward: what the reward says of it, and what the judge says."""
-    rows = study["best_of_n"]
+def draw_best_of_n(rows: Sequence[Record]) -> Figure:
+    """The best of n by the learned reward: what the reward says of it, and what it is worth."""
     ns = sorted({row["n"] for row in rows})
     title = "The best of n by the learned reward: points are seeds, lines their mean"
     kinds = (
         (("reward", BLUE, "by the learned reward"),),
-        (("by_judge", GREY, "if the judge could choose"), ("judge", ORANGE, "chosen by the learned reward")),
+        (("by_truth", GREY, "if the truth could choose"), ("true", ORANGE, "chosen by the learned reward")),
     )
     with canvas(title, columns=2, width=11, height=4) as (figure, axes):
         for ax, lines in zip(axes[0], kinds, strict=True):
@@ -101,8 +101,8 @@ def draw_best_of_n(study: Record) -> Figure:
             ax.set_xscale("log", base=2)
             ax.set_xticks(ns, [str(n) for n in ns])
             ax.legend(fontsize=9, loc="upper left")
-        label_axes(axes[0, 0], "answers to choose from, n", "learned reward (std of SFT)")
-        label_axes(axes[0, 1], "answers to choose from, n", "judge's score (0 to 1)")
+        label_axes(axes[0, 0], "answers to choose from, n", "learned reward (std of the first model)")
+        label_axes(axes[0, 1], "answers to choose from, n", "true worth")
     return figure
 
 
@@ -172,25 +172,15 @@ def draw_credit(tokens: Sequence[str], values: Float[ndarray, " T"], found: Mapp
     return figure
 
 
-def ppo_curves(study: Record, table: Record) -> list[tuple[float, int, Mapping[str, list[float]]]]:
-    """(price, seed, curve) of every run by the reward model's labels, cheapest first."""
-    usual = table["settings"]["ppo_kl"]
-    found = [(row["kl_price"], row["seed"], row["curve"]) for row in study["ppo"]]
-    rows = [row for row in table["rows"] if row["name"] == "PPO" and row["labels"] == "reward model"]
-    return sorted([*found, *((usual, row["seed"], row["curve"]) for row in rows)], key=lambda run: run[:2])
-
-
-def draw_hacking(study: Record, table: Record) -> Figure:
-    """PPO at several prices of KL: what is taught rises at every price, what is meant does not."""
-    runs = ppo_curves(study, table)
-    colours = dict(zip(sorted({price for price, _, _ in runs}), BY_PRICE, strict=False))
-    title = "At no price the learned reward rises and the judge's score falls: every line is a run"
-    kinds = {"reward": "learned reward (std of SFT)", "judge": "judge's score (0 to 1)",
-             "kl": "away from SFT (nats an answer)"}  # fmt: skip
-    with canvas(title, columns=3, width=13, height=4) as (figure, axes):
+def draw_hacking(runs: Sequence[Run]) -> Figure:
+    """PPO at several prices of KL, iteration by iteration: what is taught, what is meant, how far away."""
+    colours = dict(zip(sorted({price for price, _ in runs}), BY_PRICE, strict=False))
+    title = "At no price the learned reward is the highest, and what it was to stand for is gone"
+    kinds = {"reward": "learned reward", "true": "true worth", "kl": "away from the reference (nats)"}
+    with canvas(title, columns=3, width=13, height=3.8) as (figure, axes):
         for ax, (what, label) in zip(axes[0], kinds.items(), strict=True):
             told: set[float] = set()
-            for price, _, curve in runs:
+            for price, curve in runs:
                 name = None if price in told else f"KL price {price:g}"
                 told.add(price)
                 ax.plot(range(len(curve[what])), curve[what], color=colours[price], linewidth=1.4, label=name)
@@ -212,23 +202,6 @@ def draw_ways(ways: Mapping[str, Way], title: str, truth: str) -> Figure:
             label_axes(ax, "away from the reference (KL, nats an answer)", ("learned reward", truth)[at - 1])
         axes[0, 0].legend(fontsize=9)
     return figure
-
-
-def ways_of_study(study: Record, table: Record) -> dict[str, Way]:
-    """The best of n and every price of PPO, means over the seeds; the curves of PPO smoothed."""
-    best = study["best_of_n"]
-    ns = sorted({row["n"] for row in best})
-    rows = {n: [row for row in best if row["n"] == n] for n in ns}
-    means = [
-        np.array([fmean(row[what] for row in rows[n]) for n in ns]) for what in ("kl", "reward", "judge")
-    ]
-    found: dict[str, Way] = {f"best of {ns[0]} … {ns[-1]}": (means[0], means[1], means[2])}
-    runs = ppo_curves(study, table)
-    for price in sorted({run[0] for run in runs}):
-        curves = [curve for at, _, curve in runs if at == price]
-        x, y, z = (smooth(np.mean([c[what] for c in curves], axis=0)) for what in ("kl", "reward", "judge"))
-        found[f"PPO, KL price {price:g}"] = (x, y, z)
-    return found
 
 
 def smooth(values: Sequence[float] | Float[ndarray, " m"], n: int = 3) -> Float[ndarray, " fewer"]:
