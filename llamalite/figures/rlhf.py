@@ -162,7 +162,8 @@ def draw_credit(tokens: Sequence[str], values: Float[ndarray, " T"], found: Mapp
                 places + (i - (len(found) - 1) / 2) * wide, advantages, wide, color=colour, label=name
             )
         axes[1, 0].axhline(0, color=BLACK, linewidth=0.8)
-        axes[1, 0].legend(fontsize=9)
+        axes[1, 0].margins(y=0.2)
+        axes[1, 0].legend(fontsize=9, ncols=3, loc="upper right")
         label_axes(axes[1, 0], "token", "advantage")
         axes[0, 0].set_xticks(places, [""] * len(tokens))
         axes[0, 0].set_xlabel(" ")
