@@ -257,4 +257,4 @@ def explore_price(p: Float[ndarray, " n"], learned: Float[ndarray, " n"], true: 
     def draw(kl_price: float) -> Figure:
         return draw_price(p, learned, true, kl_price)
 
-    explore(draw, kl_price=(0.3, list(PRICES)))
+    explore(draw, kl_price=(0.3, (0.05, 2.0, 0.05)))
