@@ -7,7 +7,7 @@ import bench_torch
 import pytest
 import torch
 from bench_torch import agree, table
-from racers import OURS, Race, build, drawn
+from racers import OURS, Race, build, drawn, tokens_of
 
 from llamalite.config import preset
 from llamalite.text.corpus import DATA
@@ -61,7 +61,8 @@ def first_loss() -> float:
     from llamalite.in_torch.cross_entropy import cross_entropy
     from llamalite.in_torch.llama import Llama, init_weights
 
-    x, y = drawn(Race("train", "llama3-tiny", 2, 16), 0, torch.device("cpu"))
+    race = Race("train", "llama3-tiny", 2, 16)
+    x, y = drawn(tokens_of(race), race, 0, torch.device("cpu"))
     with torch.no_grad():
         return cross_entropy(init_weights(Llama(preset("llama3-tiny")), 1)(x), y).mean().item()
 

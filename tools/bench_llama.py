@@ -23,17 +23,16 @@ from __future__ import annotations
 import argparse
 import datetime
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy import ndarray
+from study_budget import processor
 from usual_llama import UsualLlama
 
 from llamalite.config import LlamaConfig, preset
@@ -224,13 +223,6 @@ def rows(what: str, found: dict[str, list[float]], n_tokens: int) -> Iterator[st
         )
         speed = f"{1 / median:,.1f} | {1000 * median:.2f} | {middle:.2f} ({low:.2f} to {high:.2f})"
         yield f"| {what} | {name} | {torch.get_num_threads()} | {speed} |"
-
-
-def processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.processor() or platform.machine())
 
 
 def again_with(threads: int, argv: Sequence[str]) -> int:

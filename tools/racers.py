@@ -34,9 +34,11 @@ def tokens_of(race: Race) -> torch.Tensor:
     return torch.randint(preset(race.model).vocab_size, (100_000,), generator=generator)
 
 
-def drawn(race: Race, unit: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+def drawn(
+    ids: torch.Tensor, race: Race, unit: int, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Inputs and targets of a step, as ours draws them."""
-    x, y = batch(tokens_of(race), unit, race.batch, race.length)
+    x, y = batch(ids, unit, race.batch, race.length)
     return x.to(device), y.to(device)
 
 
@@ -61,9 +63,10 @@ def their_training(model: nn.Module, race: Race, device: torch.device, half: boo
     """A step as in any tutorial."""
     model = model.to(device).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=LR, betas=(0.9, 0.95), weight_decay=0.1, **adamw)
+    ids = tokens_of(race)  # once: nobody's step is timed with the drawing of all
 
     def step(unit: int) -> float:
-        x, y = drawn(race, unit, device)
+        x, y = drawn(ids, race, unit, device)
         optimizer.zero_grad()
         with torch.autocast(device.type, torch.bfloat16, enabled=half):
             out = model(x)

@@ -163,10 +163,7 @@ def save(root: Path, step: int, learners: Mapping[str, Learner]) -> None:
     groups = {}
     for name, (model, optimizer, _) in learners.items():
         groups[name] = dict(model.state_dict())
-        names = {p: key for key, p in model.named_parameters()}
-        groups[memory(name)] = {
-            f"{names[p]}/{key}": t for p, state in optimizer.state.items() for key, t in state.items()
-        }
+        groups[memory(name)] = checkpoint.optimizer_tensors(model, optimizer)
     checkpoint.save(root, step, groups)
     checkpoint.prune(root)
 
@@ -188,9 +185,5 @@ def restore(folder: Path, learners: Mapping[str, Learner]) -> int:
             model.load_state_dict(saved.tensors[name])
         except (KeyError, RuntimeError) as error:
             raise RunFailed(f"{folder} belongs to another stage or another shape; start anew") from error
-        kept = saved.tensors[memory(name)]
-        for key, p in model.named_parameters():
-            mine = {k.rpartition("/")[2]: t for k, t in kept.items() if k.rpartition("/")[0] == key}
-            if mine:
-                optimizer.state[p] = {k: t.to(p.device, copy=True) for k, t in mine.items()}
+        checkpoint.fill_optimizer(model, optimizer, saved.tensors[memory(name)])
     return saved.step

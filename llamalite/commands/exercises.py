@@ -33,7 +33,7 @@ def run(args: Exercises) -> None:
 def listing(chapter: str = "") -> Iterator[str]:
     """A line an exercise: [+] solved, [x] tried, [ ] open."""
     from llamalite.exercises.engine import chapters, exercises_of
-    from llamalite.exercises.progress import place, recorded
+    from llamalite.exercises.progress import UNTRIED, place, recorded
 
     stems = chapters()
     if chapter and chapter not in stems:
@@ -43,7 +43,7 @@ def listing(chapter: str = "") -> Iterator[str]:
     known, solved, total = recorded(), 0, 0
     for stem in [chapter] if chapter else stems:
         for name, exercise in exercises_of(stem).items():
-            mine = known.get(name, {"tries": 0, "solved": None})
+            mine = known.get(name, UNTRIED)
             mark = "+" if mine["solved"] else "x" if mine["tries"] else " "
             solved, total = solved + (mark == "+"), total + 1
             yield f"[{mark}] {name:20} {exercise.title}{told(mine)}"

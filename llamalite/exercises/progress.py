@@ -15,6 +15,7 @@ from typing import Any
 from llamalite.text.files import write_whole
 
 Known = dict[str, dict[str, Any]]  # name → {"tries": 3, "solved": "2026-11-27" or None}
+UNTRIED = {"tries": 0, "solved": None}
 
 
 def place() -> Path | None:
@@ -44,7 +45,7 @@ def record(name: str, solved: bool) -> str | None:
         return None
     try:
         known = recorded()
-        before = known.get(name, {"tries": 0, "solved": None})
+        before = known.get(name, UNTRIED)
         when = before["solved"] or (date.today().isoformat() if solved else None)
         known[name] = {"tries": before["tries"] + 1, "solved": when}
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -179,8 +179,13 @@ def load_training(folder: Path, model: nn.Module, optimizer: torch.optim.Optimiz
         raise RunFailed(
             f"{folder} belongs to a model of another shape; resume with the run's own settings"
         ) from error
+    fill_optimizer(model, optimizer, saved.tensors["optimizer"])
+    return saved.step
+
+
+def fill_optimizer(model: nn.Module, optimizer: torch.optim.Optimizer, memory: dict[str, Tensor]) -> None:
+    """Give an optimiser back what ``optimizer_tensors`` had taken from it."""
     for name, p in model.named_parameters():
-        mine = {key: t for key, t in saved.tensors["optimizer"].items() if key.rpartition("/")[0] == name}
+        mine = {key: t for key, t in memory.items() if key.rpartition("/")[0] == name}
         # AdamW(fused=True) keeps its step count beside the parameter.
         optimizer.state[p] = {key.rpartition("/")[2]: t.to(p.device, copy=True) for key, t in mine.items()}
-    return saved.step
