@@ -117,6 +117,7 @@ def align(plan: Plan, write: Callable[[dict], None]) -> None:
 
         add(Result("base", seed.base, seed.seconds["base"], {}), "")
         add(Result("SFT", seed.sft, seed.seconds["sft"], {}), "")
+        seed.reward_model  # noqa: B018 made here, so that its seconds are known
         record.setdefault("reward_seconds", []).append(seed.seconds["reward"])
         cool = evaluate(
             seed.sft, seed.asking, shared.measured, repeats=plan.repeats, temperature=0.5, seed=number
