@@ -31,6 +31,7 @@ SHARED = {
     "sources", "remote", "documents",  # texts that others keep: where, how to ask for them, what is in them
     "batches", "pairs", "schedule", "checkpoint", "device", "metrics", "interruption",
     "runs", "spikes", "tuning", "evaluation",  # around the loop, and that of the stages after it
+    "kitchen",  # a world in which two chapters learn from preferences in seconds
     "engine", "progress",  # of the exercises
     "style", "explore", "ladder",  # of the figures
 }  # fmt: skip
