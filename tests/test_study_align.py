@@ -5,7 +5,6 @@ from dataclasses import asdict
 from math import log
 
 import pytest
-import study_align
 import study_align_parts
 from study_align import Plan
 
