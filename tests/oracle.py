@@ -9,6 +9,7 @@ from transformers import LlamaForCausalLM
 from transformers.models.llama import modeling_llama
 
 from llamalite.config import LlamaConfig, RopeScaling
+from llamalite.in_torch.llama import Llama
 
 # One small shape for each generation. No number here is a default anywhere in the code.
 SHAPES = {
@@ -54,6 +55,14 @@ def sharp_weights(cfg: LlamaConfig, seed: int = 0) -> dict[str, np.ndarray]:
         return std * rng.standard_normal(shape)
 
     return {name: draw(name, shape) for name, shape in cfg.param_shapes().items()}
+
+
+def sharp_llama(name: str, dtype: torch.dtype = torch.float64, **changes) -> Llama:
+    """Ours, of that shape, with such weights."""
+    cfg = shape(name, **({"max_seq_len": 64} | changes))
+    model = Llama(cfg).to(dtype).eval()
+    model.load_state_dict({name: torch.tensor(w, dtype=dtype) for name, w in sharp_weights(cfg).items()})
+    return model
 
 
 def frequencies_by_hand(cfg: LlamaConfig) -> list[float]:

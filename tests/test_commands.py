@@ -251,4 +251,5 @@ def test_generate_refuses(run_folder, tmp_path, capsys):
     refused(
         shell(f"generate {run_folder} --prompts-file {empty} --prompt x", capsys), 2, "exclude each other"
     )
+    refused(shell(f"generate {run_folder} --prompts-file {empty} --compile", capsys), 2, "for one text")
     refused(shell(f"generate {run_folder} --top-k -1 --device cpu", capsys), 2, "top_k -1")

@@ -4,25 +4,18 @@ from functools import partial
 
 import pytest
 import torch
-from oracle import SHAPES, shape, sharp_weights
+from oracle import SHAPES, sharp_llama
 
-from llamalite.in_torch.decoding import Decoder, normed, turn
+from llamalite.in_torch.decoding import Decoder, in_one_stretch, normed, turn
 from llamalite.in_torch.generation import generate
-from llamalite.in_torch.llama import Llama, build_cache, build_table
+from llamalite.in_torch.llama import build_cache, build_table
 
 TOKENS = torch.randint(0, 101, (1, 40), generator=torch.Generator().manual_seed(3))
 
 
-def sharp(name: str, dtype: torch.dtype = torch.float64) -> Llama:
-    cfg = shape(name, max_seq_len=64)
-    model = Llama(cfg).to(dtype).eval()
-    model.load_state_dict({name: torch.tensor(w, dtype=dtype) for name, w in sharp_weights(cfg).items()})
-    return model
-
-
 @pytest.mark.parametrize("name", SHAPES)
 def test_every_step_has_the_models_logits(name):
-    model = sharp(name)
+    model = sharp_llama(name)
     decoder, cache = Decoder(model), build_cache(model.cfg, 1, dtype=torch.float64)
     with torch.no_grad():
         expected = model(TOKENS)
@@ -34,7 +27,7 @@ def test_every_step_has_the_models_logits(name):
 
 
 def test_the_short_way_is_taken_for_one_token_after_others_and_for_nothing_else(monkeypatch):
-    model = sharp("llama3")
+    model = sharp_llama("llama3")
     decoder, cache, steps = Decoder(model), build_cache(model.cfg, 2, dtype=torch.float64), []
     monkeypatch.setattr(decoder, "step", lambda token, cache: steps.append(token) or torch.zeros(101))
     for tokens in (TOKENS[:, :1], TOKENS[:, :3], TOKENS[:, 3:4]):  # a first token, several, one more
@@ -52,7 +45,7 @@ def single(cache):
 
 
 def test_half_precision_goes_the_models_own_way():
-    model = sharp("llama3", torch.bfloat16)
+    model = sharp_llama("llama3", torch.bfloat16)
     decoder, cache = Decoder(model), build_cache(model.cfg, 1, dtype=torch.bfloat16)
     assert not decoder.short
     found = [decoder(TOKENS[:, :3], cache=cache), decoder(TOKENS[:, 3:4], cache=cache)]
@@ -61,7 +54,7 @@ def test_half_precision_goes_the_models_own_way():
 
 @pytest.mark.parametrize("name", ["llama1", "llama3.2"])
 def test_it_writes_the_same_text_past_the_context(name):
-    model = sharp(name)
+    model = sharp_llama(name)
     ways = partial(model, table=build_table(model.cfg, dtype=torch.float64)), Decoder(model)
     texts = [
         list(
@@ -80,7 +73,7 @@ def test_it_writes_the_same_text_past_the_context(name):
 
 
 def test_the_model_is_left_as_it_was():
-    model = sharp("llama3")
+    model = sharp_llama("llama3")
     before = {name: w.clone() for name, w in model.state_dict().items()}
     decoder = Decoder(model)
     decoder.head.zero_()
@@ -96,3 +89,10 @@ def test_matrices_that_read_the_same_vector_stand_side_by_side():
     layers = [torch.nn.Linear(3, n, bias=False) for n in (2, 4)]
     x = torch.randn(3)
     torch.testing.assert_close(x @ turn(*layers), torch.cat([layer(x) for layer in layers]))
+
+
+def test_one_stretch_begins_with_a_cache_line():
+    parts = [torch.arange(5.0).bfloat16(), torch.arange(6.0).bfloat16().view(2, 3).T]
+    flat = in_one_stretch(parts)
+    assert flat.data_ptr() % 64 == 0 and flat.dtype == torch.bfloat16
+    assert flat.tolist() == [0, 1, 2, 3, 4, 0, 3, 1, 4, 2, 5]

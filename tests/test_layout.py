@@ -26,7 +26,8 @@ SHARED = {
     "align", "align_stages",  # one for all stages
     "linear", "cross_entropy", "adamw",  # small pieces that several chapters teach
     "layernorm", "alternatives", "beam_search",  # what Llama is compared with
-    "sampling", "stopping", "decoding",  # how one token is chosen, where a text ends, and the short way to it
+    "sampling", "stopping",  # how one token is chosen, and where a text ends
+    "decoding", "fused_decoding",  # short ways to one token after others
     "corpus", "files", "bytes", "pieces", "tokenizer",  # text in, ids out
     "sources", "remote", "documents",  # texts that others keep: where, how to ask for them, what is in them
     "batches", "pairs", "schedule", "checkpoint", "device", "metrics", "interruption",

@@ -84,14 +84,13 @@ def our_model(race: Race) -> Llama:
     return init_weights(Llama(preset(race.model)), seed=1)
 
 
-def hugging_face(race: Race) -> Any:
+def hugging_face(ours: Llama) -> Any:
     import transformers
 
     from llamalite.in_torch.weights.configs import to_hugging_face_config
     from llamalite.in_torch.weights.names import to_hugging_face
 
     transformers.utils.logging.set_verbosity_error()
-    ours = our_model(race)
     theirs = transformers.LlamaForCausalLM(
         transformers.LlamaConfig(**to_hugging_face_config(ours.cfg, "float32"))
     )
@@ -109,13 +108,17 @@ def usual(race: Race) -> nn.Module:
     return theirs
 
 
-def our_decoding(race: Race, short: bool) -> Callable:
-    from llamalite.in_torch.decoding import Decoder
+def published(race: Race) -> Llama:
+    """A model whose weights are bfloat16 numbers in float32, as whoever loads a published Llama has it."""
+    model = our_model(race).eval()
+    return model.bfloat16().float()
+
+
+def our_decoding(race: Race, way: Callable[[Llama], Callable]) -> Callable:
     from llamalite.in_torch.generation import generate
 
-    model = our_model(race).eval()
-    cfg = model.cfg
-    forward = Decoder(model) if short else partial(model, table=build_table(cfg))
+    model = published(race)
+    cfg, forward = model.cfg, way(model)
     cache = build_cache(cfg, 1)
     return lambda unit: list(
         generate(forward, prompt(unit), race.length, max_seq_len=cfg.max_seq_len, cache=cache, temperature=0)
@@ -123,7 +126,7 @@ def our_decoding(race: Race, short: bool) -> Callable:
 
 
 def their_decoding(race: Race) -> Callable:
-    model = hugging_face(race).eval()
+    model = hugging_face(published(race)).eval()
 
     def write(unit: int) -> list[int]:
         ids = torch.tensor([prompt(unit)])
@@ -135,10 +138,11 @@ def their_decoding(race: Race) -> Callable:
     return write
 
 
-def reading(race: Race) -> Callable:
-    import numpy as np
+def reading(race: Race, dtype: torch.dtype) -> Callable:
+    from llamalite.in_torch.decoding import in_one_stretch
 
-    weights = torch.from_numpy(np.ones(preset(race.model).n_params, np.float32))  # in large pages, as ours
+    n_bytes = preset(race.model).n_params * dtype.itemsize
+    weights = in_one_stretch([torch.ones(n_bytes // 4)])  # summed as float32 whatever they are: it is reading
 
     def read(unit: int) -> None:
         for _ in range(race.length):
@@ -155,16 +159,26 @@ def build(way: str, race: Race, device: torch.device) -> Callable:
     """The worker called ``way``; on a GPU everybody computes in bfloat16, on a CPU only ours."""
     gpu = device.type == "cuda"
     if race.what == "decode":
+        from llamalite.in_torch.decoding import Decoder
+        from llamalite.in_torch.fused_decoding import FusedDecoder
+
         return {
-            OURS: lambda: our_decoding(race, short=True),
-            "ours, the model itself": lambda: our_decoding(race, short=False),
+            OURS: lambda: our_decoding(race, FusedDecoder),
+            "ours, weights in float32": lambda: our_decoding(
+                race, partial(FusedDecoder, dtype=torch.float32)
+            ),
+            "ours, not compiled": lambda: our_decoding(race, Decoder),
+            "ours, the model itself": lambda: our_decoding(
+                race, lambda model: partial(model, table=build_table(model.cfg))
+            ),
             "Hugging Face": lambda: their_decoding(race),
-            "limit: weights read once": lambda: reading(race),
+            "limit: weights read once": lambda: reading(race, torch.bfloat16),
+            "limit: float32 weights read once": lambda: reading(race, torch.float32),
         }[way]()
     return {
         OURS: lambda: our_training(race, device, torch.bfloat16, compiled=gpu),
         "ours, eager": lambda: our_training(race, device, torch.bfloat16, compiled=False),
         "ours, float32": lambda: our_training(race, device, torch.float32, compiled=False),
-        "Hugging Face": lambda: their_training(hugging_face(race), race, device, gpu, fused=True),
+        "Hugging Face": lambda: their_training(hugging_face(our_model(race)), race, device, gpu, fused=True),
         "as usually written": lambda: their_training(usual(race), race, device, gpu),
     }[way]()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from llamalite.commands.sampling import Sampling, rules
+from llamalite.commands.sampling import Sampling, rules, short_way
 
 if TYPE_CHECKING:
     from llamalite.align.chat import Format, Message
@@ -64,7 +64,6 @@ def answering(args: Chat, opened: Run, format: Format) -> Answer:
     import torch
 
     from llamalite.align.chat import fit
-    from llamalite.in_torch.decoding import Decoder
     from llamalite.in_torch.generation import generate
     from llamalite.in_torch.llama import build_cache
     from llamalite.text.stopping import until
@@ -72,7 +71,7 @@ def answering(args: Chat, opened: Run, format: Format) -> Answer:
 
     model, tokenizer, cfg, _ = opened
     device = model.tok_embeddings.weight.device
-    forward, cache = Decoder(model), build_cache(cfg, 1, device=device)
+    forward, cache = short_way(args, model), build_cache(cfg, 1, device=device)
     generator = torch.Generator(device).manual_seed(args.seed)
     free = min(args.tokens, cfg.max_seq_len // 2)
 

@@ -161,7 +161,8 @@ def summary(folder: Path, manifest: dict, n_new: int) -> str:
     return (
         f"{folder}: {n_tales:,} tales, {readable(whole['bytes'], 'B')} in {files}{kept}; "
         f"whoever knew everything would predict them with {bits:.4f} bits per byte\n"
-        f"next: llamalite train --data {shlex.quote(str(folder))} --documents --out runs/tales"
+        f"next: llamalite train --data {shlex.quote(str(folder))} --documents --seq-len 256 --batch-size 4 "
+        "--out runs/tales"
     )
 
 

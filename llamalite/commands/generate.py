@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from llamalite.commands.sampling import Sampling, rules
+from llamalite.commands.sampling import Sampling, rules, short_way
 
 if TYPE_CHECKING:
     from llamalite.train.runs import Run
@@ -51,6 +51,8 @@ def run(args: Generate) -> None:
 
     if args.prompts_file is not None and args.prompt:
         raise ValueError("--prompt and --prompts-file exclude each other; put the prompt into the file")
+    if args.prompts_file is not None and args.compile:
+        raise ValueError("--compile is for one text; leave it out, many are written together")
     device = pick_device(args.device)
     prompts = None if args.prompts_file is None else read_text(args.prompts_file).splitlines()
     if prompts == []:
@@ -69,7 +71,6 @@ def run(args: Generate) -> None:
 def one_text(args: Generate, opened: Run, device: torch.device | str) -> Iterator[str]:
     import torch
 
-    from llamalite.in_torch.decoding import Decoder
     from llamalite.in_torch.generation import generate
     from llamalite.in_torch.llama import build_cache
     from llamalite.text.stopping import until
@@ -77,7 +78,7 @@ def one_text(args: Generate, opened: Run, device: torch.device | str) -> Iterato
 
     model, tokenizer, cfg, _ = opened
     ids = generate(
-        Decoder(model),
+        short_way(args, model),
         tokenizer.encode(before_prompt(args, args.prompt) + args.prompt),
         args.tokens,
         max_seq_len=cfg.max_seq_len,

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from llamalite.in_torch.decoding import Decoder
+    from llamalite.in_torch.fused_decoding import FusedDecoder
+    from llamalite.in_torch.llama import Llama
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,9 +27,19 @@ class Sampling:
     """Decides the draw: same seed, same text."""
     device: str = "auto"
     """cuda, mps or cpu; auto takes the first this machine has."""
+    compile: bool = False
+    """Write one text faster on a CPU: wait a quarter of a minute for a C++ compiler first."""
 
 
 def rules(args: Sampling) -> dict[str, Any]:
     """What ``sampling.choose`` takes, but for the generator."""
     names = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
     return {name: getattr(args, name) for name in names}
+
+
+def short_way(args: Sampling, model: Llama) -> Decoder | FusedDecoder:
+    """The model, for one token after others."""
+    from llamalite.in_torch.decoding import Decoder
+    from llamalite.in_torch.fused_decoding import FusedDecoder
+
+    return FusedDecoder(model) if args.compile else Decoder(model)

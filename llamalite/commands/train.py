@@ -182,6 +182,7 @@ def prepare(args: Train, speaks: bool = True):
 
 
 def introduce(args: Train, cfg: LlamaConfig, data, how) -> None:
+    from llamalite.train import runs
     from llamalite.train.device import peak_flops
 
     many = f", {args.parallel.size} ranks" if args.parallel.size > 1 else ""
@@ -189,6 +190,11 @@ def introduce(args: Train, cfg: LlamaConfig, data, how) -> None:
         f"{args.data}: {len(data.train):,} tokens to train on, {len(data.held_out):,} held out\n"
         f"{args.preset}: {cfg.n_params:,} parameters, {how.dtype} on {how.device}{many}"
     )
+    if (share := runs.beyond_windows(data, args.seq_len)) > 0.1:
+        print(
+            f"{share:.0%} of the text stands behind the first {args.seq_len} tokens of its document, where "
+            "--documents never looks; take a longer --seq-len, or leave --documents out"
+        )
     if args.recipe:
         flops = float(args.steps * args.batch_size * args.seq_len * cfg.train_flops_per_token(args.seq_len))
         peak = peak_flops(how.device, how.dtype)

@@ -56,10 +56,10 @@ class KVCache:
         self.length = 0
 
     def update(
-        self, layer: int, k: Float[Tensor, "B T K H"], v: Float[Tensor, "B T K H"]
-    ) -> tuple[Float[Tensor, "B S K H"], Float[Tensor, "B S K H"]]:
-        """Store T new positions of one layer; return all S = length + T of them."""
-        end = self.length + k.shape[1]
+        self, layer: int | slice, k: Float[Tensor, "*L B T K H"], v: Float[Tensor, "*L B T K H"]
+    ) -> tuple[Float[Tensor, "*L B S K H"], Float[Tensor, "*L B S K H"]]:
+        """Store T new positions of one layer, or of several; return all S = length + T of them."""
+        end = self.length + k.shape[-3]
         if end > self.k.shape[2]:
             raise ValueError(
                 f"kv cache: it holds {self.k.shape[2]} positions, {end} are needed; build it longer"

@@ -24,6 +24,8 @@ from torch.nn import functional as F
 from llamalite.in_torch.attention import KVCache
 from llamalite.in_torch.llama import Llama, build_table
 
+LINE = 64  # bytes of a cache line
+
 
 class BlockWeights(NamedTuple):
     """One block's weights, turned over: (in, out)."""
@@ -107,7 +109,18 @@ def turn(*layers: torch.nn.Module) -> Float[Tensor, "i o"]:
 
 
 def side_by_side(matrices: list[Tensor]) -> list[Tensor]:
-    """Copies that follow each other in one array; NumPy asks for large pages of memory, torch does not."""
-    flat = torch.from_numpy(np.empty(sum(m.numel() for m in matrices), str(matrices[0].dtype)[6:]))
-    parts = flat.split([m.numel() for m in matrices])
-    return [part.view(m.shape).copy_(m) for part, m in zip(parts, matrices, strict=True)]
+    """Copies that follow each other in one stretch of memory."""
+    parts = in_one_stretch(matrices).split([m.numel() for m in matrices])
+    return [part.view(m.shape) for part, m in zip(parts, matrices, strict=True)]
+
+
+def in_one_stretch(tensors: list[Tensor]) -> Tensor:
+    """All numbers of all, flat. NumPy asks for large pages of memory, torch does not; and a stretch that
+    begins with a cache line has no register of 64 bytes across two of them."""
+    n, dtype = sum(t.numel() for t in tensors), tensors[0].dtype
+    room = torch.from_numpy(np.empty(n * dtype.itemsize + LINE, np.uint8))
+    begin = -room.data_ptr() % LINE
+    flat = room[begin : begin + n * dtype.itemsize].view(dtype)
+    for part, t in zip(flat.split([t.numel() for t in tensors]), tensors, strict=True):
+        part.view(t.shape).copy_(t)
+    return flat

@@ -124,6 +124,19 @@ def build_data(
     return Data(*ids, len(held_out.encode()), *starts)
 
 
+def beyond_windows(data: Data, seq_len: int) -> float:
+    """The share of the text that no window reaches, since each begins where a document does.
+
+    >>> nothing = torch.zeros(0, dtype=torch.long)
+    >>> beyond_windows(Data(torch.zeros(100), nothing, 1, starts=torch.tensor([0, 20])), seq_len=25)
+    0.55
+    """
+    if data.starts is None:
+        return 0.0
+    ends = torch.cat((data.starts[1:], torch.tensor([len(data.train)])))
+    return (ends - data.starts - seq_len).clamp(min=0).sum().item() / len(data.train)
+
+
 def as_ids(text: str, tokenizer: Tokenizer, path: Path | None) -> Integer[Tensor, " n"]:
     """The ids of a text behind a bos; from the file, if they were written there before."""
     if path is None:
