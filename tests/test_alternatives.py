@@ -6,7 +6,15 @@ from torch import nn
 from torch.nn import functional as F
 
 from llamalite.config import LlamaConfig
-from llamalite.in_torch.alternatives import ACTIVATIONS, GLU, MLP, place_feed_forward, place_norms
+from llamalite.in_torch.alternatives import (
+    ACTIVATIONS,
+    GLU,
+    MLP,
+    place_feed_forward,
+    place_norms,
+    place_positions,
+    still_table,
+)
 from llamalite.in_torch.llama import Llama, build_table, init_weights
 from llamalite.in_torch.swiglu import FeedForward
 
@@ -88,3 +96,37 @@ def test_placing_what_was_there_changes_nothing_and_other_layers_keep_their_size
     assert not torch.allclose(place_feed_forward(model(), GLU, "silu", 9, seed=1)(TOKENS), before)
     placed = place_feed_forward(model(), MLP, "relu", 27 // 2)
     assert placed.layers["2"].feed_forward.w_up.weight.shape == (13, 12)
+
+
+def test_learnt_positions_are_added_once_and_nothing_turns():
+    """GPT-2's way written out: token plus position, then attention without rotation, head by head."""
+    m = place_positions(model(), seed=3)
+    x = m.tok_embeddings.tokens(TOKENS) + m.tok_embeddings.positions(torch.arange(4))
+    for layer in m.layers.values():
+        h, a = layer.attention_norm(x), layer.attention
+        q, k, v = (w(h).unflatten(-1, (2, 6)).transpose(1, 2) for w in (a.wq, a.wk, a.wv))
+        scores = (q @ k.transpose(-1, -2) / 6**0.5).masked_fill(~torch.ones(4, 4).bool().tril(), -torch.inf)
+        x = x + a.wo((scores.softmax(-1) @ v).transpose(1, 2).flatten(-2))
+        x = x + layer.feed_forward(layer.ffn_norm(x))
+    torch.testing.assert_close(m(TOKENS, still_table(CFG)), m.output(m.norm(x)))
+
+
+def test_without_any_positions_the_order_of_what_lies_behind_is_not_seen():
+    """All but the last token may change places, in a model of one layer; with positions they may not."""
+    one = LlamaConfig(dim=12, n_layers=1, n_heads=2, vocab_size=11, hidden_dim=9, max_seq_len=8)
+    m = init_weights(Llama(one).double())
+    a, b = torch.tensor([[1, 5, 3, 9]]), torch.tensor([[3, 1, 5, 9]])
+    table = still_table(one)
+    torch.testing.assert_close(m(a, table)[:, -1], m(b, table)[:, -1])
+    place_positions(m)
+    assert not torch.allclose(m(a, table)[:, -1], m(b, table)[:, -1])
+
+
+def test_learnt_positions_end_with_the_context_and_start_alike_whoever_asks():
+    m = place_positions(model(), seed=3)
+    with pytest.raises(ValueError, match="there are 8, the text has 9"):
+        m(torch.zeros(1, 9, dtype=torch.long), still_table(CFG))
+    again = place_positions(model(), seed=3).tok_embeddings.positions.weight
+    assert torch.equal(m.tok_embeddings.positions.weight, again) and again.dtype == torch.float64
+    assert not torch.equal(place_positions(model(), seed=4).tok_embeddings.positions.weight, again)
+    assert m.tok_embeddings.weight is m.tok_embeddings.tokens.weight

@@ -26,7 +26,7 @@ from llamalite.text.tokenization.tokenizer import Tokenizer, load_tokenizer
 from llamalite.train.runs import build_data
 from llamalite.train.training import Settings, build_adamw, train_step
 
-RUNS = Path("runs") / "study_llama3"
+RUNS = Path("runs")
 Weights = dict[str, Tensor]
 
 
@@ -74,8 +74,8 @@ class Plan:
 class Kept:
     """Results of runs, each written when it ends and read when the study is begun again."""
 
-    def __init__(self, settings: dict[str, Any]):
-        self.folder = RUNS / hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:12]
+    def __init__(self, settings: dict[str, Any], study: str = "study_llama3"):
+        self.folder = RUNS / study / hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:12]
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def __call__(self, name: str, make: Callable[[], Any]) -> Any:

@@ -1,17 +1,20 @@
-"""What Llama might have been: the norm after the sub-layer or nowhere, LayerNorm, other feed-forward layers.
+"""What Llama might have been: the norm after the sub-layer or nowhere, LayerNorm, other feed-forward layers,
+positions that are learnt and added.
 
 Each is a part to be put into a ``Llama`` in place of its own, so that everything else stays the same.
-Chapters ``rmsnorm`` and ``swiglu`` train them side by side.
+Chapters ``rmsnorm``, ``swiglu`` and ``comparison`` train them side by side.
 """
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from llamalite.config import LlamaConfig
 from llamalite.in_torch.layernorm import LayerNorm
 from llamalite.in_torch.llama import Block, Llama, init_weight
 from llamalite.in_torch.rmsnorm import RMSNorm
+from llamalite.in_torch.rope import RopeTable
 
 NORMS = {"rms": RMSNorm, "layer": LayerNorm}
 PLACES = ("pre", "post", "none")
@@ -91,3 +94,44 @@ def place_feed_forward(
             value = init_weight(name, tuple(p.shape), model.cfg.n_layers, seed)
             p.data = torch.from_numpy(value).to(model.tok_embeddings.weight)
     return model
+
+
+class AddedPositions(nn.Module):
+    """A token's embedding plus its position's, both learnt: what BERT and GPT-2 have where Llama turns."""
+
+    def __init__(self, tokens: nn.Embedding, max_seq_len: int):
+        super().__init__()
+        self.tokens = tokens
+        self.positions = nn.Embedding(max_seq_len, tokens.embedding_dim)
+
+    @property
+    def weight(self) -> nn.Parameter:
+        """The tokens' own, which a tied head shares."""
+        return self.tokens.weight
+
+    def forward(self, ids: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
+        if ids.shape[1] > self.positions.num_embeddings:
+            raise ValueError(
+                f"learnt positions: there are {self.positions.num_embeddings}, the text has {ids.shape[1]} "
+                f"tokens; nothing was learnt for those behind, so cut the text"
+            )
+        return self.tokens(ids) + self.positions.weight[: ids.shape[1]]
+
+
+def place_positions(model: Llama, seed: int = 0) -> Llama:
+    """Give a Llama learnt positions, added once at the start, as many as its context has tokens.
+
+    Hand it ``still_table(cfg)``, or it turns queries and keys as well.
+    """
+    added = AddedPositions(model.tok_embeddings, model.cfg.max_seq_len)
+    name, shape = "tok_embeddings.positions.weight", tuple(added.positions.weight.shape)
+    value = init_weight(name, shape, model.cfg.n_layers, seed)
+    added.positions.weight.data = torch.from_numpy(value).to(model.tok_embeddings.weight)
+    model.tok_embeddings = added
+    return model
+
+
+def still_table(cfg: LlamaConfig) -> RopeTable:
+    """A RoPE table of angle 0 at every position: nothing turns, so attention sees no order."""
+    shape = (cfg.max_seq_len, cfg.head_dim // 2)
+    return RopeTable(torch.ones(shape), torch.zeros(shape))
