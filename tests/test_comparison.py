@@ -2,6 +2,7 @@
 
 import math
 from itertools import pairwise
+from random import Random
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llamalite.config import LlamaConfig
+from llamalite.figures import comparison as figures
 from llamalite.in_torch.llama import Llama, build_table, init_weights
-from llamalite.text.corpus import read_parts
+from llamalite.tales.telling import END, Tales
 from llamalite.text.tokenization.bytes import ByteTokenizer
 from llamalite.text.tokenization.pieces import PieceTokenizer
 from llamalite.train.comparison import benchmarks, ledger, rulers
@@ -32,7 +34,8 @@ from llamalite.train.training import Settings, evaluate
 
 def test_whoever_says_that_all_bytes_are_alike_pays_eight_bits_under_every_tokenizer():
     """A token of k bytes costs k log 256 then, however the text is cut; perplexity is another every time."""
-    text = read_parts("tales-ko")[1][:4000]
+    tales, rng = Tales("ko"), Random(0)
+    text = END.join(tales.tell(rng).text for _ in range(12))
     n_bytes, doubts = len(text.encode()), []
     for tokenizer in (ByteTokenizer(), PieceTokenizer.train(text, 800), PieceTokenizer.train(text, 900)):
         n_tokens = len(tokenizer.encode(text))
@@ -43,7 +46,8 @@ def test_whoever_says_that_all_bytes_are_alike_pays_eight_bits_under_every_token
 
 
 def test_bits_per_byte_are_those_of_the_training_loop():
-    text = read_parts("tales-en")[1][:3000]
+    tales, rng = Tales("en"), Random(0)
+    text = END.join(tales.tell(rng).text for _ in range(6))
     tokenizer = PieceTokenizer.train(text, 320)
     data = build_data(text, text, tokenizer, 16)
     cfg = LlamaConfig(dim=8, n_layers=1, n_heads=2, hidden_dim=8, vocab_size=320, max_seq_len=16)
@@ -230,3 +234,23 @@ def test_the_claims_that_can_be_computed_hold_and_each_has_a_verdict_and_a_sourc
         assert claim.check is None or claim.check(), claim.said
     assert sum(claim.check is not None for claim in CLAIMS) >= 10
     assert len(dict(CONTRADICTIONS)) == len(CONTRADICTIONS)
+
+
+# --- drawings ----------------------------------------------------------------------------------------
+
+
+def test_a_score_that_may_not_be_compared_is_grey_and_says_why():
+    ax = figures.draw_benchmark("ARC-c", "llama2-70b").axes[0]
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    colours = [bar.get_facecolor()[:3] for bar in ax.patches]
+    said = [text.get_text() for text in ax.texts]
+    grey = [colours[i] == colours[-1] for i in range(len(names))]
+    assert len(names) == len(said) == 8 + 5 + 3 and names[7] == "llama2-70b" and "is compared" in said[7]
+    assert grey == [False] * 8 + [True] * 8
+    assert all("no: asked differently" in text for text in said[8:]) and "+0.4 points" in said[2]
+
+
+def test_the_better_model_by_each_ruler_is_marked():
+    figure = figures.draw_rulers({"a": (1.4, 0.2), "b": (1.6, 0.1)})
+    best = [[i for i, text in enumerate(ax.texts) if "best" in text.get_text()] for ax in figure.axes]
+    assert best == [[0], [1]]
