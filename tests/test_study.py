@@ -10,6 +10,7 @@ import pytest
 import study_align
 import study_architectures
 import study_budget
+import study_comparison
 import study_data
 import study_digits
 import study_distance
@@ -38,6 +39,7 @@ STUDIES = {
     "llama3": study_llama3,
     "data": study_data,
     "sft": study_align,
+    "comparison": study_comparison,
 }
 STORED = {
     name: json.loads((DATA / "studies" / f"{name}.json").read_text(encoding="utf-8")) for name in STUDIES
