@@ -101,7 +101,11 @@ def draw_tokens(rows: Sequence[Record], floor: float) -> Figure:
                 scores = [run["bits_per_byte"] - floor for run in row["runs"]]
                 ax.plot([row["train_tokens"]] * len(scores), scores, ".", color=GENERATIONS[shape])
         ax.set(xscale="log", yscale="log")
-        ticks = [t for t in (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2) if ax.get_ylim()[0] < t < ax.get_ylim()[1]]
+        ticks = [
+            t
+            for t in (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2)
+            if ax.get_ylim()[0] < t < ax.get_ylim()[1]
+        ]
         ax.set_yticks(ticks, [f"{t:g}" for t in ticks])
         ax.set_xticks(x, [f"{n / 1e3:,.0f}K\n({row['tokens_of']})" for n, row in zip(x, some, strict=True)],
                       fontsize=8.5)  # fmt: skip
@@ -137,18 +141,25 @@ def draw_rulers(scores: Mapping[str, tuple[float, float]]) -> Figure:
 def draw_shares(parts: Mapping[str, Mapping[str, float]]) -> Figure:
     """What brought the difference, by several ways of reckoning: a bar each, its parts end to end."""
     title = "What made the difference? It depends on who goes first"
-    with canvas(title, width=8.5, height=2.8) as (figure, axes):
+    with canvas(title, width=9, height=0.42 * len(parts) + 1.5) as (figure, axes):
         ax, names = axes[0, 0], list(dict.fromkeys(name for part in parts.values() for name in part))
         left = np.zeros(len(parts))
         for name, colour in zip(names, (ORANGE, BLUE, GREEN), strict=False):
             values = np.array([100 * part[name] for part in parts.values()])
             ax.barh(range(len(parts)), values, left=left, color=colour, label=name)
             for y, (start, value) in enumerate(zip(left, values, strict=True)):
-                ax.text(start + value / 2, y, f"{value:.0f}%", ha="center", va="center", color="white")
+                ax.text(
+                    start + value / 2,
+                    y,
+                    f"{value:.0f}%",
+                    ha="center",
+                    va="center",
+                    color=BLACK if colour == ORANGE else "white",
+                )
             left += values
         ax.set_yticks(range(len(parts)), list(parts))
         ax.invert_yaxis()
-        ax.legend(loc="upper center", bbox_to_anchor=(0.4, -0.28), ncols=len(names))
+        ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
         label_axes(ax, "of what the loss fell (%)", "")
     return figure
 
