@@ -135,6 +135,10 @@ def best_with(inner=np.log, outer=np.exp, divide=2.0, sign=-1.0):
     return answer
 
 
+def best_of_logs(sizes, losses):
+    return best_size(sizes, np.log(losses))
+
+
 def lowest_run(sizes, losses):
     return sizes[np.argmin(losses)]
 
@@ -157,6 +161,8 @@ PARABOLA = Exercise(
     mistakes=(
         Mistake("lowest run", lowest_run, "that is the best run; the lowest point lies between runs"),
         Mistake("log left", best_with(outer=lambda x: x), "that is the logarithm of the size: take exp"),
+        Mistake("log losses", best_of_logs, "you took the logarithm of the losses too, as the chapter's "
+                "profile does; here the losses stay as they are"),
         Mistake("no log", best_with(inner=lambda x: x, outer=lambda x: x), "fit over the logarithm of sizes"),
         Mistake("no half", best_with(divide=1.0), "the derivative of x² is 2x: divide by 2·c2"),
         Mistake("sign", best_with(sign=1.0), "the sign: -c1 / (2·c2)"),
@@ -195,6 +201,8 @@ UNSEEN = Exercise(
         Mistake("number", lambda p, n: np.sum(np.exp(-n * p)), "you counted the unseen: weigh each by its p"),
         Mistake("share", lambda p, n: np.mean(np.exp(-n * p)), "the share of heroes: weigh each by its p"),
         Mistake("seen", lambda p, n: 1 - np.sum(p * np.exp(-n * p)), "that is the mass of those who came"),
+        Mistake("exact", lambda p, n: np.sum(p * (1 - p) ** n), "exact, but Poisson was asked for: e^(-n p) "
+                "instead of (1 - p)^n"),
         Mistake("uniform", lambda p, n: np.exp(-n / len(p)), "heroes are not all alike: each has its own p"),
     ),
     properties=(

@@ -181,6 +181,9 @@ def draw_bill(law: Law, trained_like: tuple[float, float], asked: float) -> Figu
         ax.plot(sizes, training + asking, color=BLACK, linewidth=2.8, label="both")
         ax.plot(best.n_params, law.total_flops(loss, best.n_params, asked), "*", color=VERMILION,
                 markersize=15, label="cheapest")  # fmt: skip
+        n, d = trained_like
+        ax.plot(n, law.total_flops(loss, n, asked), "D", color=BLACK, markersize=7,
+                label=f"{n / 1e9:.0f}B on {d / 1e12:.0f}T")  # fmt: skip
         ax.axvline(alone.n_params, color=GREY, linestyle=":", label=f"optimum of training alone: "
                    f"{alone.n_params / 1e9:,.1f}B on {alone.tokens / 1e12:,.2f}T")  # fmt: skip
         ax.set(xscale="log", yscale="log", ylim=np.nanmin(training) * np.array([0.1, 300]))
@@ -195,11 +198,13 @@ def explore_bill(n_params: float, tokens: float) -> None:
     def draw(law: str, log10_tokens_asked: float) -> Figure:
         return draw_bill(PUBLISHED[law], (n_params, tokens), 10**log10_tokens_asked)
 
-    explore(draw, law=("epoch", list(PUBLISHED)), log10_tokens_asked=(13.5, (11, 16, 0.25)))
+    explore(draw, law=("epoch", list(PUBLISHED)), log10_tokens_asked=(13.05, (11, 16, 0.05)))
 
 
-def draw_budget(law: Law, log10_params: float, log10_tokens: float) -> Figure:
-    """Lines of equal loss over size and tokens, the line of optima, and one point of your own."""
+def draw_budget(
+    law: Law, log10_params: float, log10_tokens: float, models: Mapping[str, tuple[float, float]]
+) -> Figure:
+    """Lines of equal loss over size and tokens, the line of optima, ``models`` as (N, D), your point."""
     n, d = 10**log10_params, 10**log10_tokens
     flops = TRAINING * n * d
     best = law.optimum(flops)
@@ -210,14 +215,21 @@ def draw_budget(law: Law, log10_params: float, log10_tokens: float) -> Figure:
     with canvas(title, width=8, height=4.6) as (figure, axes):
         ax = axes[0, 0]
         x, y = np.meshgrid(
-            np.geomspace(n / 50, 50 * n, 80),
+            np.geomspace(n / 50, 150 * n, 80),
             np.geomspace(min(d, best.tokens) / 50, 50 * max(d, best.tokens), 80),
         )
         lines = ax.contour(x, y, np.log(law.loss(x, y)), levels=16, colors="#BBBBBB", linewidths=0.8)
-        ax.clabel(lines, fmt=lambda level: f"{np.exp(level):.2f}", fontsize=7)
+        # Written upon the lines: room made for a label that is then dropped would leave a gap.
+        for label in ax.clabel(lines, fmt=lambda level: f"{np.exp(level):.2f}", fontsize=7, inline=False):
+            label.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.5})
         budgets = np.geomspace(flops / 1e5, flops * 1e5, 50)
         ax.plot(*np.array([law.optimum(c) for c in budgets]).T, color=BLUE, label="optima")
         ax.plot(x[0], flops / TRAINING / x[0], color=GREY, linestyle="--", label="this budget")
+        for name, point in models.items():
+            ax.plot(*point, "o", color=GREY, markersize=4)
+            turn, va = (-35, "top") if "llama1" in name else (35, "bottom")  # so that neighbours find room
+            ax.annotate(name, point, (2, 0), textcoords="offset points", fontsize=7, va=va, rotation=turn,
+                        rotation_mode="anchor", clip_on=True)  # fmt: skip
         ax.plot(n, d, "o", color=BLACK, label="your choice")
         ax.plot(*best, "*", color=VERMILION, markersize=14, label="best")
         ax.set(xscale="log", yscale="log", xlim=(x.min(), x.max()), ylim=(y.min(), y.max()))
@@ -226,10 +238,10 @@ def draw_budget(law: Law, log10_params: float, log10_tokens: float) -> Figure:
     return figure
 
 
-def explore_budget(law: Law) -> None:
-    """Sliders over size and text, in powers of ten, for one law."""
+def explore_budget(law: Law, models: Mapping[str, tuple[float, float]]) -> None:
+    """Sliders over size and text, in powers of ten, for one law; ``models`` stand in the plane as well."""
     explore(
-        lambda log10_params, log10_tokens: draw_budget(law, log10_params, log10_tokens),
+        lambda log10_params, log10_tokens: draw_budget(law, log10_params, log10_tokens, models),
         log10_params=(9.9, (7, 12, 0.05)),
         log10_tokens=(13.2, (9, 14, 0.05)),
     )

@@ -23,5 +23,5 @@ DRAWINGS = {
 }
 EXPLORATIONS = {
     "bill": lambda: scaling.explore_bill(8e9, 15e12),
-    "budget": lambda: scaling.explore_budget(PUBLISHED["epoch"]),
+    "budget": lambda: scaling.explore_budget(PUBLISHED["epoch"], {"a model": (1e10, 1e13)}),
 }

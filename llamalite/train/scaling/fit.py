@@ -80,15 +80,15 @@ def two_loops(grad: Rows, pairs: list[tuple[Rows, Rows]]) -> Rows:
     for s, y in reversed(pairs):
         curvature = (s * y).sum(-1, keepdims=True)
         rho = np.where(curvature > 1e-300, 1 / np.maximum(curvature, 1e-300), 0.0)  # a row without: no pair
-        alpha = rho * (s * q).sum(-1, keepdims=True)
-        q -= alpha * y
-        kept.append((rho, alpha))
+        move = rho * (s * q).sum(-1, keepdims=True)
+        q -= move * y
+        kept.append((rho, move))
     if pairs:
         s, y = pairs[-1]
         curvature, size = ((s * y).sum(-1, keepdims=True), (y * y).sum(-1, keepdims=True))
         q *= np.where((curvature > 0) & (size > 0), curvature / np.maximum(size, 1e-300), 1.0)
-    for (s, y), (rho, alpha) in zip(pairs, reversed(kept), strict=True):
-        q += s * (alpha - rho * (y * q).sum(-1, keepdims=True))
+    for (s, y), (rho, move) in zip(pairs, reversed(kept), strict=True):
+        q += s * (move - rho * (y * q).sum(-1, keepdims=True))
     return q
 
 
