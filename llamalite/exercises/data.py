@@ -8,7 +8,7 @@ from llamalite.text.data import lsh, mixing
 # --- data.1: Jaccard similarity ----------------------------------------------------------------------
 
 
-def overlap(a, b, n):
+def jaccard_of(a, b, n):
     first = {tuple(a[i : i + n]) for i in range(len(a) - n + 1)}
     second = {tuple(b[i : i + n]) for i in range(len(b) - n + 1)}
     return len(first & second) / len(first | second)
@@ -43,10 +43,10 @@ WORDS = tuple(
 )
 
 JACCARD = Exercise(
-    title="overlap(a, b, n): Jaccard similarity of the runs of n words in two lists of words",
+    title="jaccard_of(a, b, n): Jaccard similarity of the runs of n words in two lists of words",
     cases=lambda: [(*WORDS, 2), (*WORDS, 3), (WORDS[1], WORDS[0], 1), (list("abcd"), list("bcdefg"), 2)],
     oracle=by_counting,
-    solution=overlap,
+    solution=jaccard_of,
     why="Each list becomes the set of its runs; what both hold is divided by what either holds. A run that "
     "comes twice counts once, as MinHash counts it.",
     hints=(
@@ -168,7 +168,7 @@ CURVE = Exercise(
 # --- data.4: who may stay ----------------------------------------------------------------------------
 
 
-def stay(n, pairs):
+def who_stays(n, pairs):
     kept = np.ones(n, dtype=int)
     for j in range(n):
         for i, k in pairs:
@@ -184,11 +184,10 @@ def by_library(n, pairs):
 def stay_with(how):
     def answer(n, pairs):
         kept = np.ones(n, dtype=int)
-        if how == "chains":
-            root = lsh.clusters(n, np.array(pairs, np.int64).reshape(-1, 2))
-            return (root == np.arange(n)).astype(int)
-        for i, j in sorted(pairs, key=lambda pair: pair[1]):
-            if how == "both":
+        for i, j in pairs if how == "given" else sorted(pairs, key=lambda pair: pair[1]):
+            if how == "given":
+                kept[j] &= 1 - kept[i]
+            elif how == "both":
                 kept[i] = kept[j] = 0
             elif how == "first":
                 kept[i] = 0
@@ -200,11 +199,11 @@ def stay_with(how):
 
 
 STAY = Exercise(
-    title="stay(n, pairs): 1 for each of n texts that may stay; pairs (i, j), i < j, resemble each other",
+    title="who_stays(n, pairs): 1 for each of n texts that may stay; pairs (i, j), i < j, are alike",
     cases=lambda: [(5, [(0, 1), (1, 2), (3, 4)]), (4, [(0, 3), (1, 3), (2, 3)]), (3, []),
-                   (6, [(0, 2), (2, 4), (4, 5)])],
+                   (6, [(0, 2), (2, 4), (4, 5)]), (3, [(1, 2), (0, 1)])],
     oracle=by_library,
-    solution=stay,
+    solution=who_stays,
     why="In order of appearance: a text goes only if it resembles one that stays. In a chain 0-1-2, text 1 "
     "goes because of 0; then nobody who is still there resembles 2.",
     hints=(
@@ -215,6 +214,8 @@ STAY = Exercise(
     mistakes=(
         Mistake("any", stay_with("any"), "a text goes that resembles only a text which is gone itself"),
         Mistake("both", stay_with("both"), "both members of a pair go: nothing is left of what came twice"),
+        Mistake("as they come", stay_with("given"), "you take the pairs in the order in which they come: a "
+                "later pair may take away the reason for an earlier one"),
         Mistake("first", stay_with("first"), "the earlier one goes; it is the later one"),
     ),
 )  # fmt: skip

@@ -18,7 +18,7 @@ from numpy import ndarray
 from llamalite.text.data.shingles import BASE, essence, mix
 
 SIZES = (1, 2, 3)  # characters a run
-BUCKETS = 1 << 14
+RUN_BUCKETS = 1 << 14
 NONE = ""
 
 
@@ -28,7 +28,7 @@ class LanguageModel(NamedTuple):
     lowest: Float[ndarray, " l"]  # mean log probability below which a text is in none
 
 
-def runs(text: str, buckets: int = BUCKETS) -> Int[ndarray, " r"]:
+def runs(text: str, buckets: int = RUN_BUCKETS) -> Int[ndarray, " r"]:
     """The bucket of every run of one to three characters; capitals and kinds of blanks do not count."""
     points = np.frombuffer(f" {essence(text)} ".encode("utf-32-le", "surrogatepass"), np.uint32).astype(
         np.uint64
@@ -43,7 +43,7 @@ def runs(text: str, buckets: int = BUCKETS) -> Int[ndarray, " r"]:
 
 
 def learn_languages(
-    texts: Mapping[str, Sequence[str]], buckets: int = BUCKETS, smoothing: float = 0.1, slack: float = 2.0
+    texts: Mapping[str, Sequence[str]], buckets: int = RUN_BUCKETS, smoothing: float = 0.1, slack: float = 2.0
 ) -> LanguageModel:
     """From language → texts in it. A text may be ``slack`` nats a run worse than the worst of these."""
     names = tuple(sorted(texts))
