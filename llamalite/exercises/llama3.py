@@ -16,7 +16,7 @@ def flags(text):
 # --- llama3.1: positions that restart ----------------------------------------------------------------
 
 
-def document_positions(begins):
+def my_positions(begins):
     positions = np.zeros(len(begins), dtype=int)
     for t in range(1, len(begins)):
         positions[t] = 0 if begins[t] else positions[t - 1] + 1
@@ -32,10 +32,10 @@ def after_the_first(begins):
 
 
 POSITIONS = Exercise(
-    title="document_positions(begins): for each token of a row, its position in its own document",
+    title="my_positions(begins): for each token of a row, its position in its own document",
     cases=lambda: [(flags("00100010"),), (flags("1001011"),), (flags("00000"),)],
     oracle=restarted,
-    solution=document_positions,
+    solution=my_positions,
     why="A token stands one place behind the token before it, unless it begins a document: then it stands "
     "at 0. A row may start in the middle of a document; all that is there of it is counted from 0.",
     hints=(
@@ -56,7 +56,7 @@ POSITIONS = Exercise(
 # --- llama3.2: the document mask ---------------------------------------------------------------------
 
 
-def document_mask(begins):
+def my_mask(begins):
     number = np.cumsum(begins)
     same = number[:, None] == number[None, :]
     return same & np.tri(len(begins), dtype=bool)
@@ -83,10 +83,10 @@ def mask_with(shift=0, causal=True, flip=False):
 
 
 MASK = Exercise(
-    title="document_mask(begins): (T, T), True where token t (row) may look at token s (column)",
+    title="my_mask(begins): (T, T), True where token t (row) may look at token s (column)",
     cases=lambda: [(flags("00100010"),), (flags("1001011"),), (flags("0000"),)],
     oracle=masked,
-    solution=document_mask,
+    solution=my_mask,
     why="Two conditions at once: s is not later than t, and both belong to one document. The running sum of "
     "the beginnings numbers the documents, and two tokens belong together if their numbers are equal.",
     hints=(
@@ -168,7 +168,7 @@ def up_to(losses, positions):
 
 def packed_losses(seed, rows):
     losses = np.random.default_rng(seed).exponential(size=(len(rows), len(rows[0])))
-    return losses, np.array([document_positions(flags(row)) for row in rows])
+    return losses, np.array([my_positions(flags(row)) for row in rows])
 
 
 BY_POSITION = Exercise(

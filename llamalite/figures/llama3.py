@@ -111,8 +111,8 @@ def draw_by_position(
     return figure
 
 
-def draw_switches(rows: Sequence[Record]) -> Figure:
-    """Every run of every switch, and the mean; the line is where the mean of Llama 2 is."""
+def draw_switches(rows: Sequence[Record], floor: float) -> Figure:
+    """Every run of every switch, and the mean; lines where the mean of Llama 2 is, and where all ends."""
     title = "Each change alone and all together, at equal compute: each point is a run"
     with canvas(title, width=8.5, height=4) as (figure, axes):
         ax = axes[0, 0]
@@ -121,6 +121,8 @@ def draw_switches(rows: Sequence[Record]) -> Figure:
             ax.plot(scores, [i] * len(scores), "o", color=BLUE)
             ax.plot(row["mean"], i, "|", color=VERMILION, markersize=22, markeredgewidth=3)
         ax.axvline(rows[0]["mean"], color=GREY, linestyle=":", linewidth=1)
+        ax.axvline(floor, color=BLACK, linestyle="--", linewidth=1)
+        ax.text(floor, 0, " the floor", va="center", fontsize=9)
         ax.set_yticks(range(len(rows)), [row["name"] for row in rows])
         ax.invert_yaxis()
         label_axes(ax, "held out (bits a byte)", "")
@@ -167,7 +169,8 @@ def draw_choice(rows: Sequence[Record], name: str) -> Figure:
         shares = [100 * here / there for here, there in parts.values()]
         ax.barh(range(len(parts)), shares, color=[BLUE if share <= 100 else ORANGE for share in shares])
         for i, (share, (here, there)) in enumerate(zip(shares, parts.values(), strict=True)):
-            ax.text(share, i, f" {plain(here)} (was {plain(there)})", va="center", fontsize=9)
+            ax.text(share, i, f" {plain(here)} (was {plain(there)})", va="center", fontsize=9,
+                    bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})  # fmt: skip
         ax.axvline(100, color=BLACK, linestyle=":")
         ax.set_xlim(0, 1.4 * max(*shares, 100))
         ax.set_yticks(range(len(parts)), list(parts))

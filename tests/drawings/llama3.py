@@ -28,7 +28,7 @@ DRAWINGS = {
     "stretched": lambda: llama3.draw_stretched(WAVES, 128, 8.0),
     "recall": lambda: llama3.draw_recall(llama3.mean_found(RUNS, 1e4), [128, 256], [0.0, 1.0], "needles"),
     "by position": lambda: llama3.draw_by_position({"a": [1.0, 2.0], "b": [2.0, 1.0]}, 16, 16, "loss"),
-    "switches": lambda: llama3.draw_switches(ROWS),
+    "switches": lambda: llama3.draw_switches(ROWS, 0.1),
 }
 EXPLORATIONS = {
     "switches": lambda: llama3.explore_switches(ROWS),
