@@ -26,7 +26,8 @@ def said(capsys) -> str:
 
 
 @pytest.mark.parametrize("stem", chapters())
-def test_a_chapter_has_enough(stem):
+def test_a_chapter_has_enough_and_the_book_has(stem):
+    assert len(EVERY) >= 60 and len(MISTAKES) >= 180
     exercises = exercises_of(stem)
     assert len(exercises) >= 3 and all(name.startswith(f"{stem}.") for name in exercises)
     for exercise in exercises.values():
