@@ -30,8 +30,7 @@ def test_a_chapter_has_enough_and_the_book_has(stem):
     assert len(EVERY) >= 60 and len(MISTAKES) >= 180
     exercises = exercises_of(stem)
     assert len(exercises) >= 3 and all(name.startswith(f"{stem}.") for name in exercises)
-    for exercise in exercises.values():
-        assert len(exercise.mistakes) >= 3 and len(exercise.hints) >= 2
+    assert all(len(e.mistakes) >= 3 and len(e.hints) >= 2 for e in exercises.values())
 
 
 @pytest.mark.parametrize("name", EVERY)
