@@ -1,6 +1,7 @@
 """What every chapter promises: run from top to bottom, one common shape, taught code that is tested."""
 
 import ast
+import json
 import re
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
-from run_notebooks import canonical_text  # noqa: E402
+import run_notebooks  # noqa: E402
 
 PATHS = sorted((ROOT / "chapters").glob("*.ipynb"))
 chapters = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
@@ -52,7 +53,9 @@ def test_there_is_a_chapter():
 def test_it_was_run_from_top_to_bottom_by_the_projects_command(path):
     counts = [cell.execution_count for cell in cells(path, "code")]
     assert counts == list(range(1, len(counts) + 1))
-    assert canonical_text(path) == path.read_text(encoding="utf-8"), "store it with tools/run_notebooks.py"
+    assert run_notebooks.canonical_text(path) == path.read_text(encoding="utf-8"), (
+        "store it with tools/run_notebooks.py"
+    )
     nbformat.validate(nbformat.read(path, 4))
 
 
@@ -154,3 +157,12 @@ def test_taught_code_is_the_modules_own(chapter, file, source):
 def test_a_changed_definition_would_be_noticed():
     assert named("def f(x):\n    'doc'\n    return x") == named("def f(x):\n    return x")
     assert named("def f(x):\n    return x") != named("def f(x):\n    return -x")
+
+
+def test_every_chapter_fits_a_minute_and_binder():
+    """As measured when the chapters were stored, and as TEACHING.md shows it."""
+    measured = json.loads(run_notebooks.MEASURED.read_text(encoding="utf-8"))
+    assert list(measured) == [path.stem for path in PATHS]
+    assert all(m["seconds"] <= 60 and m["peak_bytes"] <= 1.5e9 for m in measured.values())
+    shown = run_notebooks.TABLE.search(run_notebooks.TEACHING.read_text(encoding="utf-8")).group()
+    assert shown == run_notebooks.table(measured)

@@ -50,7 +50,7 @@ def chapters() -> dict[int, Path]:
 def index(parts: dict[str, range], found: dict[int, Path]) -> str:
     """The README down to its table, and the contents."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    text = readme[: readme.index("## The `llamalite` command")]
+    text = readme[: readme.index("## `llamalite` in ten commands")]
     elsewhere = r"(?<!!)(\[[^\]]*\])\(((?:data|tools|llamalite|tests)/[^)]*|[\w-]+\.md)\)"  # no page here
     text = re.sub(elsewhere, rf"\1({repository()}/blob/main/\2)", text)
     for caption, numbers in parts.items():

@@ -8,7 +8,7 @@ Canonical: stable cell ids, no timings, no widget states, no memory addresses, t
 every machine. A cell that fails stops the run, and its notebook stays as it was.
 
 Memory is that of the kernel and of all processes that it starts, at its highest; pages that two of them
-share count twice. ``--measure`` writes tools/book/chapters.json.
+share count twice. ``--measure`` writes tools/book/chapters.json, and from it the table in TEACHING.md.
 """
 
 import argparse
@@ -26,6 +26,8 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 MEASURED = Path(__file__).parent / "book" / "chapters.json"
+TEACHING = Path(__file__).parent.parent / "TEACHING.md"
+TABLE = re.compile(r"(?<=<!-- measured -->\n).*?(?=<!-- end of measured -->)", re.DOTALL)
 
 SETTINGS = {  # of the kernels, which inherit them
     "LLAMALITE_STATIC": "1",  # sliders show one ordinary picture
@@ -136,6 +138,15 @@ def refresh(path: Path) -> dict[str, float]:
     return {"seconds": round(seconds, 1), "peak_bytes": watch.peak}
 
 
+def table(measured: dict[str, dict[str, float]]) -> str:
+    """Seconds and memory of every chapter in Markdown, as TEACHING.md shows them."""
+    rows = [f"| {name} | {m['seconds']:.0f} | {m['peak_bytes'] / 1e9:.2f} |" for name, m in measured.items()]
+    total = sum(m["seconds"] for m in measured.values()) / 60
+    return "\n".join(
+        ["| chapter | seconds | GB |", "|---|---|---|", *rows, f"| all | {total:.1f} min | |", ""]
+    )
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -153,9 +164,10 @@ def main() -> int:
     found = {path.stem: refresh(path) for path in args.notebooks}
     if args.measure:
         known = json.loads(MEASURED.read_text(encoding="utf-8")) if MEASURED.exists() else {}
-        MEASURED.write_text(
-            json.dumps(dict(sorted((known | found).items())), indent=1) + "\n", encoding="utf-8"
-        )
+        measured = dict(sorted((known | found).items()))
+        MEASURED.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
+        text = TEACHING.read_text(encoding="utf-8")
+        TEACHING.write_text(TABLE.sub(lambda _: table(measured), text), encoding="utf-8")
     return 0
 
 
