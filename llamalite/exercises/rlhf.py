@@ -1,4 +1,4 @@
-"""Exercises of chapter ``rlhf``: margins, the best of n, credit, clipping, distance."""
+"""Exercises of chapter ``rlhf``: margins, the best of n with ties, returns, clipping, distance."""
 
 from itertools import product
 
@@ -38,8 +38,7 @@ MARGIN = Exercise(
     "wrong by 900 the loss is 900, where 1 / (1 + exp(900)) would be 0 and its logarithm minus infinity.",
     hints=(
         "A margin makes the pair harder: it is taken off the difference.",
-        "-log σ(x) = log(1 + exp(-x)).",
-        "np.logaddexp(0, -x) is that, and survives x = -900.",
+        "-log σ(x) = log(1 + exp(-x)); np.logaddexp(0, -x) is that, and survives x = -900.",
     ),
     mistakes=(
         Mistake("no margin", loss_with(margins=0.0), "the margin is missing"),
@@ -48,236 +47,253 @@ MARGIN = Exercise(
         Mistake("sum", loss_with(of=lambda x: np.logaddexp(0, -x).sum()), "a sum over pairs: take the mean"),
         Mistake("hinge", loss_with(of=lambda x: np.maximum(0, -x).mean()),
                 "that is a hinge: it stops pushing at the margin, where -log σ still has log 2"),
-        Mistake("mean first", loss_with(of=lambda x: np.logaddexp(0, -x.mean())),
-                "the mean belongs around the logarithm: one loss a pair, then their mean"),
     ),
 )  # fmt: skip
 
-# --- rlhf.2: the best of n ---------------------------------------------------------------------------
+# --- rlhf.2: the best of n, where rewards repeat ------------------------------------------------------
 
 
 def chances_of_best(p, rewards, n):
-    order = np.argsort(rewards)
-    chances = np.diff(np.cumsum(p[order]) ** n, prepend=0)
-    found = np.empty_like(p)
-    found[order] = chances
+    found = np.zeros(len(p))
+    for level in set(rewards):
+        here, below = p * (rewards == level), p[rewards < level].sum()
+        found += here / here.sum() * ((below + here.sum()) ** n - below**n)
     return found
 
 
 def by_enumeration(p, rewards, n):
-    """The oracle draws nothing: it visits every row of n answers that there is."""
+    """The oracle draws nothing: it visits every row of n answers and shares it among its best draws."""
     found = np.zeros(len(p))
     for row in product(range(len(p)), repeat=n):
-        found[max(row, key=lambda i: rewards[i])] += np.prod(p[list(row)])
+        best = [i for i in row if rewards[i] == max(rewards[list(row)])]
+        for i in best:
+            found[i] += np.prod(p[list(row)]) / len(best)
     return found
 
 
-def best_with(how):
+def by_levels(of):
     def answer(p, rewards, n):
-        order = np.argsort(rewards)
-        below = np.cumsum(p[order])
-        found = np.empty(len(p))
-        found[order] = {
-            "worst": -np.diff((1 - below) ** n, prepend=1),
-            "power": p[order] ** n / (p**n).sum(),
-            "among": 1 - (1 - p[order]) ** n,
-            "greedy": np.eye(len(p))[-1],
-            "density": n * p[order] * below ** (n - 1),
-            "once more": np.diff(below ** (n + 1), prepend=0),
-        }[how]
+        found = np.zeros(len(p))
+        for level in set(rewards):
+            here, below = rewards == level, p[rewards < level].sum()
+            upto = below + p[here].sum()
+            found[here] = of(p[here] / p[here].sum(), upto**n - below**n, below, upto, n)
         return found
 
     return answer
 
 
-def unsorted(p, rewards, n):
-    return np.diff(np.cumsum(p) ** n, prepend=0)
+def one_by_one(last, p, rewards, n):
+    """As in the chapter: one answer after the other by reward, so that one of two equals is the lower."""
+    order = np.lexsort((np.arange(len(p)) * (1 if last else -1), rewards))
+    found = np.empty(len(p))
+    found[order] = np.diff(np.cumsum(p[order]) ** n, prepend=0)
+    return found
 
 
-BANDIT = (np.array([0.4, 0.05, 0.25, 0.3]), np.array([0.2, 3.0, -1.0, 0.9]))
+BANDIT = (np.array([0.4, 0.05, 0.25, 0.3]), np.array([0.2, 3.0, -1.0, 3.0]))
 BEST = Exercise(
-    title="chances_of_best(p, rewards, n): with which probability each answer is the best of n draws from p",
+    title="chances_of_best(p, rewards, n): how probably each answer is the best of n; ties go by lot",
     cases=lambda: [
         (*BANDIT, 3),
-        (np.array([0.2, 0.5, 0.3]), np.array([5.0, 1.0, 2.0]), 4),
+        (np.array([0.2, 0.5, 0.1, 0.2]), np.array([5.0, 1.0, 1.0, 2.0]), 4),
         (np.array([0.2, 0.8]), np.array([0.0, 1.0]), 1),
+        (np.array([0.2, 0.7, 0.1]), np.array([2.0, 2.0, 2.0]), 5),
     ],
     oracle=by_enumeration,
     solution=chances_of_best,
-    why="The best of n is no better than an answer exactly if all n draws are no better: F to the n-th, "
-    "where F adds up the probabilities of everything that is no better. The differences are the chances.",
+    why="The best of n is on a level or below exactly if all n draws are: F to the n-th, where F adds up all "
+    "that is no better. The difference from the level below is the chance of the level; within it the lot "
+    "falls on a draw, and of the draws on this level a share p_i / (their sum) is answer i.",
     hints=(
-        "Sort by reward. Ask first: how probable is it that all n draws are among the i worst?",
-        "That is (p_1 + … + p_i) ** n, in order of reward.",
-        "np.diff of it, with 0 in front; then put the chances back where their answers stand.",
+        "First the levels, not the answers: with which probability are all n draws on this level or below?",
+        "That is (the sum of p over all that is no better) ** n; take off the same for the level below.",
+        "Share the chance of a level among its answers, by how often each of them is drawn.",
     ),
     mistakes=(
-        Mistake("worst", best_with("worst"), "that is the worst of n"),
-        Mistake("power", best_with("power"), "p to the n-th sharpens the likely; the good were asked for"),
-        Mistake("among", best_with("among"), "that it is among the n does not mean that it is their best"),
-        Mistake("greedy", best_with("greedy"), "the best answer of all is not always among the n draws"),
-        Mistake("density", best_with("density"),
-                "n p F^(n-1) is the rule for a density; here answers repeat: take differences of F^n"),
-        Mistake("unsorted", unsorted, "you add up in the order of the list; it must be that of the rewards"),
-        Mistake("once more", best_with("once more"), "you draw n + 1 times"),
+        Mistake("last of equals", lambda *case: one_by_one(True, *case),
+                "of two equally good answers you keep the one that stands later; let the lot decide"),
+        Mistake("first of equals", lambda *case: one_by_one(False, *case),
+                "of two equally good answers you keep the one that stands first; let the lot decide"),
+        Mistake("alike", by_levels(lambda share, chance, *_: chance / len(share)),
+                "equally good answers are not equally frequent: the lot is drawn among the draws"),
+        Mistake("worst", by_levels(lambda share, _, low, high, n: share * ((1 - low) ** n - (1 - high) ** n)),
+                "that is the worst of n"),
+        Mistake("power", lambda p, rewards, n: p**n / (p**n).sum(),
+                "p to the n-th sharpens the likely; the good were asked for"),
+        Mistake("greedy", by_levels(lambda share, _, low, high, n: share * (high > 1 - 1e-9)),
+                "the best answer of all is not always among the n draws"),
     ),
-    properties=(
-        Property("the chances must add up to one", lambda answer: np.isclose(answer(*BANDIT, 5).sum(), 1)),
-    ),
+    properties=(Property("the chances must add up to one", lambda f: np.isclose(f(*BANDIT, 5).sum(), 1)),),
 )  # fmt: skip
 
-# --- rlhf.3: credit ----------------------------------------------------------------------------------
+# --- rlhf.3: what the value model is taught -----------------------------------------------------------
 
 
-def advantages(rewards, values, gamma, lam):
-    found, ahead, value_ahead = np.zeros(len(rewards)), 0.0, 0.0
-    for t in reversed(range(len(rewards))):
-        delta = rewards[t] + gamma * value_ahead - values[t]
-        ahead = delta + gamma * lam * ahead
-        value_ahead = values[t]
-        found[t] = ahead
+def returns(rewards, values, lengths, gamma, lam):
+    found = np.zeros(values.shape)
+    for row, length in enumerate(lengths):
+        ahead = value_ahead = 0.0
+        for t in reversed(range(length)):
+            delta = rewards[row, t] + gamma * value_ahead - values[row, t]
+            ahead = delta + gamma * lam * ahead
+            value_ahead = values[row, t]
+            found[row, t] = ahead + value_ahead
     return found
 
 
-def by_sum(rewards, values, gamma, lam):
-    """The oracle is the sum of facts H3, as one product with a triangle of powers."""
-    deltas = rewards + gamma * np.append(values[1:], 0.0) - values
-    apart = np.arange(len(rewards))[None, :] - np.arange(len(rewards))[:, None]
-    return np.where(apart >= 0, (gamma * lam) ** np.maximum(apart, 0), 0.0) @ deltas
+def by_sum(rewards, values, lengths, gamma, lam):
+    """The oracle is the sum of facts H3, as a product with a triangle of powers, one answer at a time."""
+    found = np.zeros(values.shape)
+    for row, n in enumerate(lengths):
+        deltas = rewards[row, :n] + gamma * np.append(values[row, 1:n], 0.0) - values[row, :n]
+        apart = np.arange(n)[None, :] - np.arange(n)[:, None]
+        powers_of = np.where(apart >= 0, (gamma * lam) ** np.maximum(apart, 0), 0.0)
+        found[row, :n] = powers_of @ deltas + values[row, :n]
+    return found
 
 
-def credit_with(
-    end=0.0, ahead_factor=lambda g, lam: g * lam, value_factor=lambda g: g, forward=False, minus=1
-):
-    def answer(rewards, values, gamma, lam):
-        after = np.append(values[1:], values[-1] * end)
-        deltas = rewards + value_factor(gamma) * after - minus * values
-        found, ahead = np.zeros(len(deltas)), 0.0
-        for t in range(len(deltas)) if forward else reversed(range(len(deltas))):
-            found[t] = ahead = deltas[t] + ahead_factor(gamma, lam) * ahead
+def credit_with(padding=False, peek=False, ahead_factor=lambda g, lam: g * lam, discount=True, add=1):
+    def answer(rewards, values, lengths, gamma, lam):
+        found = np.zeros(values.shape)
+        for row, n in enumerate(lengths):
+            ahead, beyond = 0.0, values[row, n] if peek else 0.0
+            for t in reversed(range(values.shape[1] if padding else n)):
+                delta = rewards[row, t] + (gamma if discount else 1) * beyond - values[row, t]
+                ahead, beyond = delta + ahead_factor(gamma, lam) * ahead, values[row, t]
+                found[row, t] = (ahead + add * beyond) * (t < n)
         return found
 
     return answer
 
 
-def as_printed(rewards, values, gamma, lam):
-    """The paper's eq. 11, with T - t + 1 at its last term."""
-    T = len(rewards)
-    deltas = rewards + gamma * np.append(values[1:], 0.0) - values
-    right = by_sum(rewards, values, gamma, lam)
-    t = np.arange(T)
-    last = (gamma * lam) ** (T - t + 1.0) - (gamma * lam) ** (T - 1.0 - t)
-    return right + last * deltas[-1]
+def answers_of(lengths, seed):
+    """Rewards and values of some answers; what stands behind their ends is loud and must not matter."""
+    rewards, values = normals((len(lengths), max(lengths) + 2), (len(lengths), max(lengths) + 2), seed=seed)
+    behind = np.arange(rewards.shape[1]) >= np.array(lengths)[:, None]
+    return rewards + 5 * behind, values - 7 * behind, np.array(lengths)
 
 
 CREDIT = Exercise(
-    title="advantages(rewards, values, gamma, lam): generalised advantage estimation over one answer",
+    title="returns(rewards, values, lengths, gamma, lam): V + Â for a batch; 0 behind each answer's end",
     cases=lambda: [
-        (*normals((5,), (5,), seed=2), 0.9, 0.8),
-        (*normals((7,), (7,), seed=3), 1.0, 0.95),
-        (*normals((3,), (3,), seed=4), 0.5, 1.0),
+        (*answers_of([5, 2, 7], seed=2), 0.9, 0.8),
+        (*answers_of([1, 4], seed=3), 1.0, 0.95),
+        (*answers_of([3], seed=4), 0.5, 1.0),
     ],
     oracle=by_sum,
-    solution=advantages,
-    why="Backwards: what this token brought beyond what was expected (δ), and a share γλ of the same of "
-    "all that follow. Behind the last token nothing is expected, so V is 0 there.",
+    solution=returns,
+    why="Backwards from the end of each answer: what a token brought beyond what was expected (δ), and a "
+    "share γλ of the same of all that follow. Behind the last token nothing is expected, whatever the arrays "
+    "hold there. The value model should have said V + Â.",
     hints=(
-        "δ_t = r_t + γ V_{t+1} - V_t; behind the last token V is 0.",
-        "Â_t = δ_t + γλ Â_{t+1}: go backwards, and begin with 0.",
-        "Keep two numbers between the steps: the advantage ahead and the value ahead.",
+        "δ_t = r_t + γ V_{t+1} - V_t; at the last token of an answer, V_{t+1} is 0.",
+        "Â_t = δ_t + γλ Â_{t+1}: go backwards from the last token of each answer, and begin with 0.",
+        "The return is Â_t + V_t; the columns from lengths[row] on stay 0.",
     ),
     mistakes=(
-        Mistake("bootstrapped", credit_with(end=1.0), "behind the end nothing is expected: V is 0 there"),
+        Mistake("from the end of the row", credit_with(padding=True),
+                "you begin at the end of the array: padding flows back into the answer"),
+        Mistake("bootstrapped", credit_with(peek=True),
+                "behind the end nothing is expected: V is 0 there, whatever the array holds"),
         Mistake("no lambda", credit_with(ahead_factor=lambda g, lam: g), "λ is missing from the recursion"),
         Mistake("no gamma", credit_with(ahead_factor=lambda g, lam: lam), "γ is missing before λ"),
-        Mistake("V undiscounted", credit_with(value_factor=lambda g: 1.0), "γ is missing before V_{t+1}"),
-        Mistake("forward", credit_with(forward=True), "you go forwards: credit must flow back in time"),
-        Mistake("one step", credit_with(ahead_factor=lambda g, lam: 0), "only δ: what follows is missing"),
-        Mistake("returns", credit_with(minus=0), "what was expected must be taken off: - V_t"),
-        Mistake("as printed", as_printed, "the exponent of the last term is T-1-t; T-t+1 is a misprint"),
+        Mistake("V undiscounted", credit_with(discount=False), "γ is missing before V_{t+1}"),
+        Mistake("advantages", credit_with(add=0), "those are the advantages; V + Â was asked for"),
     ),
 )  # fmt: skip
 
-# --- rlhf.4: clipping --------------------------------------------------------------------------------
+# --- rlhf.4: where clipping leaves a gradient ---------------------------------------------------------
 
 
-def surrogate(ratio, advantage, clip):
-    return np.minimum(ratio * advantage, np.clip(ratio, 1 - clip, 1 + clip) * advantage)
+def pull(ratio, advantage, clip):
+    gone_far = np.where(advantage > 0, ratio > 1 + clip, ratio < 1 - clip)
+    return np.where(gone_far, 0.0, ratio * advantage)
 
 
-def by_module(ratio, advantage, clip):
-    old = torch.zeros(len(ratio), dtype=torch.float64)
-    return -in_torch.policy_losses(torch.tensor(ratio).log(), old, torch.tensor(advantage), clip).numpy()
+def by_autograd(ratio, advantage, clip):
+    logprobs = torch.tensor(np.log(ratio), requires_grad=True)
+    losses = in_torch.policy_losses(logprobs, torch.zeros_like(logprobs), torch.tensor(advantage), clip)
+    losses.sum().backward()
+    return -logprobs.grad.numpy()
 
 
-def clipped_with(of):
-    return lambda ratio, advantage, clip: of(ratio, advantage, np.clip(ratio, 1 - clip, 1 + clip))
+def pulled(far):
+    return lambda ratio, advantage, clip: np.where(far(ratio, advantage, clip), 0.0, ratio * advantage)
 
 
 CLIP = Exercise(
-    title="surrogate(ratio, advantage, clip): what PPO makes large, one number a token",
+    title="pull(ratio, advantage, clip): the gradient of PPO's objective for each token's log-probability",
     cases=lambda: [
         (np.array([0.5, 0.9, 1.1, 1.5] * 2), np.repeat([2.0, -3.0], 4), 0.2),
         (np.array([0.2, 1.05, 4.0]), np.array([-1.0, 1.0, -0.5]), 0.1),
     ],
-    oracle=by_module,
-    solution=surrogate,
-    why="The lesser of two: with the true ratio, and with the ratio held within the clip. A token that went "
-    "far in the right direction gains nothing more, one that went far in the wrong is called back in full.",
+    oracle=by_autograd,
+    solution=pull,
+    why="Where the lesser of the two is the held one there is no gradient. That is so only for what has gone "
+    "far in the right direction: up where the advantage is positive, down where it is negative. Elsewhere "
+    "the objective is ρÂ, and since ρ = exp(log π - log π_old), its derivative for log π is ρÂ again.",
     hints=(
-        "Two products with the advantage: one with the ratio, one with the ratio held in [1 - ε, 1 + ε].",
-        "Take the lesser, for either sign of the advantage.",
+        "For which tokens is the lesser of ρÂ and clip(ρ)Â the held one? There the gradient is 0.",
+        "Elsewhere the objective is ρÂ; ρ is exp(log π - log π_old): its derivative for log π is ρ itself.",
     ),
     mistakes=(
-        Mistake("only clipped", clipped_with(lambda r, a, c: c * a),
-                "what went wrong and far is held as well: nothing would call it back; take the lesser"),
-        Mistake("not clipped", clipped_with(lambda r, a, c: r * a), "nothing is clipped"),
-        Mistake("greater", clipped_with(lambda r, a, c: np.maximum(r * a, c * a)),
-                "you take the greater of the two: it rewards going far"),
-        Mistake("ratio", clipped_with(lambda r, a, c: np.minimum(r, c) * a),
-                "the lesser ratio is the lesser product only where the advantage is positive"),
-        Mistake("loss", clipped_with(lambda r, a, c: -np.minimum(r * a, c * a)),
-                "that is the loss; what is made large has the other sign"),
+        Mistake("both sides", pulled(lambda r, a, c: np.abs(r - 1) > c),
+                "what went wrong and far is left alone as well: nothing would call it back"),
+        Mistake("above only", pulled(lambda r, a, c: r > 1 + c),
+                "with a negative advantage, down is the right direction: there it is ρ < 1 - ε that is held"),
+        Mistake("wrong side", pulled(lambda r, a, c: np.where(a > 0, r < 1 - c, r > 1 + c)),
+                "you hold what went in the wrong direction, and let the rest run"),
+        Mistake("not clipped", pulled(lambda r, a, c: r < 0), "nothing is clipped"),
+        Mistake("objective", lambda r, a, c: np.minimum(r * a, r.clip(1 - c, 1 + c) * a),
+                "that is the objective; where it is held its gradient is 0"),
+        Mistake("for the ratio", lambda r, a, c: np.where(pull(r, a, c) == 0, 0.0, a),
+                "that is the gradient for the ratio; for its logarithm there is one more factor ρ"),
+        Mistake("loss", lambda r, a, c: -pull(r, a, c),
+                "that is the gradient of the loss; what is made large has the other sign"),
     ),
 )  # fmt: skip
 
-# --- rlhf.5: how far from the reference --------------------------------------------------------------
+# --- rlhf.5: how far from the reference, seen from there ----------------------------------------------
 
 
-def k3(logp, logq):
-    x = logp - logq
-    return np.exp(-x) - 1 + x
+def other_way(logp, logq):
+    weight = np.exp(logq - logp)
+    return weight * (logq - logp) - weight + 1
 
 
 def by_estimator(logp, logq):
-    return in_torch.kl_estimates(torch.tensor(logp), torch.tensor(logq), "k3").numpy()
+    """k3 as draws from q would have it, each weighed by how much more often q would have drawn it."""
+    logp, logq = torch.tensor(logp), torch.tensor(logq)
+    return ((logq - logp).exp() * in_torch.kl_estimates(logq, logp, "k3")).numpy()
 
 
 def estimated(of):
-    return lambda logp, logq: of(logp - logq)
+    return lambda logp, logq: of(logq - logp)
 
 
 DISTANCE = Exercise(
-    title="k3(logp, logq): estimates of KL(p ‖ q) from tokens that p drew, right on average, never negative",
+    title="other_way(logp, logq): KL(q ‖ p) from tokens that p drew, right on average, never negative",
     cases=lambda: [tuple(-np.abs(x) for x in normals((6,), (6,), seed=5)), (np.log([0.5]), np.log([0.25]))],
     oracle=by_estimator,
-    solution=k3,
-    why="log p - log q is right on average; q / p - 1 has mean 0, because q adds up to one; their sum is "
-    "right on average, too, and never negative, since a convex function lies above its tangent.",
+    solution=other_way,
+    why="KL(q ‖ p) is the mean of log q/p over draws from q. With draws from p each token must be weighed by "
+    "w = q/p: w log w. That is right on average and may be negative; 1 - w has mean 0 over draws from p and "
+    "pulls against it, and w log w lies above its tangent at 1, which is w - 1.",
     hints=(
-        "Begin with x = log p - log q, whose mean over draws from p is the divergence.",
-        "Add something of mean 0 that pulls against it: q / p - 1.",
-        "q / p = exp(-x).",
+        "Write KL(q ‖ p) as a mean over draws from p: every token gets the weight w = q/p.",
+        "w log w is right on average, and negative where w < 1. What has mean 0 and pulls against it?",
+        "The mean of w over draws from p is 1: add 1 - w.",
     ),
     mistakes=(
-        Mistake("k1", estimated(lambda x: x), "that is k1: right on average, but often negative, and noisy"),
-        Mistake("k2", estimated(lambda x: x**2 / 2), "that is k2: never negative, but off on average"),
-        Mistake("other way", estimated(lambda x: np.exp(x) - 1 - x),
-                "p / q for q / p: its mean over draws from p is not 0"),
-        Mistake("no one", estimated(lambda x: np.exp(-x) + x), "the mean of q / p is 1: take it off"),
-        Mistake("negative", estimated(lambda x: 1 - np.exp(-x) - x), "the sign is turned round"),
-        Mistake("weighted", lambda logp, logq: np.exp(logp) * (logp - logq),
-                "p drew the tokens already: to weigh by p again counts it twice"),
+        Mistake("k3 of the chapter", estimated(lambda x: np.exp(x) - 1 - x),
+                "that is k3 of KL(p ‖ q); the divergence that is asked for begins with q"),
+        Mistake("as if q drew", estimated(lambda x: np.exp(-x) - 1 + x),
+                "that would be right if q had drawn the tokens; p drew them: weigh each by q / p"),
+        Mistake("may be negative", estimated(lambda x: np.exp(x) * x),
+                "right on average, but negative where q < p: add something of mean 0 that pulls against it"),
+        Mistake("not weighed", estimated(lambda x: x),
+                "its mean over draws from p is -KL(p ‖ q): the weights q / p are missing"),
     ),
 )  # fmt: skip
 

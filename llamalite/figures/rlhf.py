@@ -116,15 +116,24 @@ def draw_estimators(true: Sequence[float], found: Mapping[str, Float[ndarray, "n
         for i, (ax, label) in enumerate(
             zip(axes[0], ("mean less truth, over truth", "standard deviation, over truth"), strict=True)
         ):
-            for (name, rows), colour, marker in zip(
-                found.items(), (BLUE, ORANGE, GREEN), "os^", strict=False
-            ):
+            # k1 and k3 lie on one another where both are right: a wide line under a narrow one
+            looks = zip((BLUE, ORANGE, GREEN), "os^", (4.5, 1.5, 1.5), strict=True)
+            for (name, rows), (colour, marker, wide) in zip(found.items(), looks, strict=False):
+                heights = rows[:, i] / np.asarray(true)
                 ax.plot(
-                    true, rows[:, i] / np.asarray(true), color=colour, marker=marker, markersize=4, label=name
+                    true,
+                    heights,
+                    color=colour,
+                    marker=marker,
+                    markersize=wide + 2,
+                    linewidth=wide,
+                    label=name,
                 )
             ax.set_xscale("log")
             label_axes(ax, "true KL (nats a token)", label)
         axes[0, 1].set_yscale("log")
+        axes[0, 1].set_yticks(ticks := (1, 3, 10, 30, 100), [str(tick) for tick in ticks])
+        axes[0, 1].minorticks_off()
         axes[0, 0].legend()
     return figure
 
@@ -199,15 +208,19 @@ def draw_ways(ways: Mapping[str, Way], title: str, truth: str) -> Figure:
                 colour = next(prices if name.startswith("PPO") else others)
                 style = "o-" if len(way[0]) < 8 else "-"
                 ax.plot(way[0], way[at], style, color=colour, markersize=4, linewidth=1.5, label=name)
-                ax.plot(way[0][-1], way[at][-1], "o", color=colour, markersize=7)
+                ends = [(way[0][i], way[at][i]) for i in (-1, -2)]
+                ax.annotate("", *ends, arrowprops={"arrowstyle": "-|>", "color": colour})
             label_axes(ax, "away from the reference (KL, nats an answer)", ("learned reward", truth)[at - 1])
         axes[0, 0].legend(fontsize=9)
     return figure
 
 
-def smooth(values: Sequence[float] | Float[ndarray, " m"], n: int = 3) -> Float[ndarray, " fewer"]:
-    """Means of ``n`` neighbours: a batch of 128 answers is noisy."""
-    return np.convolve(values, np.full(n, 1 / n), mode="valid")
+def smooth(
+    values: Sequence[float] | Float[ndarray, " m"], start: float, n: int = 5
+) -> Float[ndarray, " fewer"]:
+    """Where it began, and then the means of every ``n`` iterations: one batch of answers is noisy."""
+    whole = np.asarray(values)[: len(values) // n * n]
+    return np.concatenate([[start], whole.reshape(-1, n).mean(1)])
 
 
 # --- the price of KL ---------------------------------------------------------------------------------
@@ -242,7 +255,9 @@ def draw_price(
         ax.legend()
         label_axes(ax, "away from the reference (nats)", "mean over answers")
         ax = axes[0, 1]
-        ax.scatter(true, learned, s=3, color=GREY, label="answers")
+        usual = p > p.mean()
+        ax.scatter(true[~usual], learned[~usual], s=3, color=GREY, label="answers unlikely at first")
+        ax.scatter(true[usual], learned[usual], s=9, color=BLUE, label="answers likely at first")
         likely = here > 1e-3
         ax.scatter(true[likely], learned[likely], s=10 + 600 * here[likely], color=VERMILION, alpha=0.6,
                    label="what the policy says, by its probability")  # fmt: skip

@@ -119,7 +119,7 @@ def llama2_reward(
     """Two probabilities become one reward: whiten(logit(R_c)), where R_c is the safety model's where the
     prompt is about safety or the answer is unsafe, and else the helpfulness model's (facts H1).
 
-    An exhibit: the tales need no second reward. Whitening is over the batch.
+    An exhibit: nothing in this book needs a second reward. Whitening is over the batch.
     """
     combined = torch.where(about_safety | (safe < SAFE), safe, helpful)
     return whiten(torch.logit(combined), torch.ones_like(about_safety))

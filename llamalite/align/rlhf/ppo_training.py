@@ -102,8 +102,8 @@ def learn_from(
     rollout: Rollout, policy: Learner, value: Learner, how: Ppo, step: int, chance: torch.Generator
 ) -> Metrics:
     """``how.epochs`` times through the rollout, one update of both models a mini-batch."""
-    clipped, apart = [], []
     learnt: Metrics = {}
+    went: list[Metrics] = []
     forwards = [forward_of(learner.model) for learner in (policy, value)]
     for _ in range(how.epochs):
         for at in torch.randperm(len(rollout.scores), generator=chance).split(how.minibatch):
@@ -115,11 +115,19 @@ def learn_from(
             values = values_of(forwards[1], rows)
             errors = value_losses(values, rollout.values[at], rollout.returns[at], how.clip)
             value.learn(mean_over(errors, counts), step)
-            with torch.no_grad():
-                ratio = (logprobs - old).exp()
-                clipped.append(mean_over(((ratio - 1).abs() > how.clip).float(), counts).item())
-                apart.append(mean_over(kl_estimates(old, logprobs, "k3"), counts).item())
-    return learnt | {"clipped": sum(clipped) / len(clipped), "update_kl": sum(apart) / len(apart)}
+            went.append(moved(logprobs.detach(), old, counts, how.clip))
+    return learnt | {name: sum(one[name] for one in went) / len(went) for name in went[0]}
+
+
+def moved(
+    logprobs: Float[Tensor, "B T"], old: Float[Tensor, "B T"], counts: Bool[Tensor, "B T"], clip: float
+) -> Metrics:
+    """The share of tokens whose ratio left 1 ± ε, and how far the policy is from the one that drew them."""
+    outside = ((logprobs - old).exp() - 1).abs() > clip
+    return {
+        "clipped": mean_over(outside.float(), counts).item(),
+        "update_kl": mean_over(kl_estimates(old, logprobs, "k3"), counts).item(),
+    }
 
 
 def ppo(

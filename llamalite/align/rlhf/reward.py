@@ -56,8 +56,8 @@ def reward_losses(
 def with_scalar_head(model: Llama) -> Llama:
     """A copy whose head has one output, zero at first: ``model(tokens)`` is a score at every position.
 
-    As Llama 2 does: "identical to the pretrained model, except that the head for the next token is
-    replaced" (in our words; facts H1). The same head makes the value model of PPO.
+    As Llama 2 does: everything stays but the head for the next token, which is replaced (facts H1). The
+    same head makes the value model of PPO.
     """
     copied = copy.deepcopy(model)
     weight = model.tok_embeddings.weight
