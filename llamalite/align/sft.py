@@ -155,7 +155,7 @@ def sft_losses(logprobs: Float[Tensor, "*B"], counts: Bool[Tensor, "*B"]) -> Flo
 
 
 def mean_over(values: Float[Tensor, "*B"], counts: Bool[Tensor, "*B"]) -> Float[Tensor, ""]:
-    """The mean of what counts. Dividing by all instead would make short answers cheap."""
+    """The mean of what counts. Divided by all, it would depend on how long the questions happen to be."""
     return (values * counts).sum() / counts.sum().clamp(min=1)
 
 

@@ -129,7 +129,7 @@ LOSS = Exercise(
     oracle=by_pytorch,
     solution=answer_loss,
     why="The logits at t are about token t+1, so that tokens and mask are shifted alike: trained[t] is about "
-    "predicting tokens[t]. Divide by how many tokens count, or a long question makes its answer cheap.",
+    "predicting tokens[t]. Divide by how many tokens count, or the loss depends on the question's length.",
     hints=(
         "logits[t] is the prediction of tokens[t + 1].",
         "Take logits[:-1], tokens[1:] and trained[1:].",
@@ -174,7 +174,7 @@ ROWS = Exercise(
     oracle=by_module,
     solution=document_mask,
     why="Two conditions: it is no later than I am, and it belongs to my dialogue. Together they make "
-    "triangles down the diagonal; in each, positions begin at 0 again.",
+    "triangles down the diagonal. (Padding gets one of its own; nothing is learnt there.)",
     hints=(
         "Compare document with itself, once as a column and once as a row.",
         "And with what chapter 03 says: nobody looks ahead.",
