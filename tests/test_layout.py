@@ -55,6 +55,7 @@ HOUSE_TESTS = {
     "imports",
     "layout",
     "mutants",
+    "readme",
     "study",
 }
 
