@@ -1,41 +1,52 @@
-"""Exercises of chapter ``parallel``: a ring's bytes, a fair mean, a norm in parts, a bubble, lost time."""
+"""Exercises of chapter ``parallel``: bytes of a sharded step, a fair mean, a norm, a bubble, lost time."""
 
 import numpy as np
 
 from llamalite.exercises.engine import Exercise, Mistake, normals
 from llamalite.train.parallel import bubbles
 
-# --- parallel.1: what a ring sends -------------------------------------------------------------------
+# --- parallel.1: what a sharded step sends -----------------------------------------------------------
 
 
-def ring_bytes(n, size):
-    return 2 * (n - 1) / n * size
+def sharded_bytes(n, numbers, micro):
+    gathered = 2 * micro * 2 * numbers
+    dealt_out = 4 * numbers
+    return (gathered + dealt_out) * (n - 1) / n
 
 
-def by_passing_on(n, size):
-    """n-1 rounds in which sums grow, n-1 in which they are passed on; each moves one part of n."""
-    rounds = [size / n for _ in range(n - 1)] + [size / n for _ in range(n - 1)]
-    return sum(rounds)
+def by_parts(n, numbers, micro):
+    """Part by part round the ring: n - 1 rounds for each gathering, as many for the dealing out."""
+    part, sent = numbers / n, 0.0
+    for _ in range(micro):
+        for _ in ("forward", "backward"):
+            sent += sum(2 * part for _ in range(n - 1))
+    return sent + sum(4 * part for _ in range(n - 1))
 
 
 RING = Exercise(
-    title="ring_bytes(n, size): bytes each of n ranks sends when size bytes are all-reduced in a ring",
-    cases=lambda: [(2, 100.0), (4, 1e6), (16, 3.2e10)],
-    oracle=by_passing_on,
-    solution=ring_bytes,
-    why="The bytes are cut into n parts. In n-1 rounds each part travels round the ring and collects sums; "
-    "in n-1 further rounds the sums travel round once more. Each round, each rank sends one part. However "
-    "many ranks there are, nobody sends more than twice the size.",
+    title="sharded_bytes(n, numbers, micro): bytes a rank sends in a sharded step of micro micro-batches",
+    cases=lambda: [(2, 100.0, 1), (4, 1e6, 3), (16, 3.2e10, 8)],
+    oracle=by_parts,
+    solution=sharded_bytes,
+    why="Each gathering and each dealing out sends (n-1)/n of the whole. Weights are gathered twice for "
+    "every micro-batch, in two bytes a number; gradients are dealt out once a step, in four.",
     hints=(
-        "Cut the bytes into n parts; in every round each rank sends one of them to its neighbour.",
-        "It takes n-1 rounds to add up, and as many to hand out the sums.",
-        "2 · (n - 1) / n · size.",
+        "An all-gather or a reduce-scatter of S bytes makes each rank send (n - 1)/n · S.",
+        "How often are weights gathered in a step? Forward and backward, for each micro-batch.",
+        "(n - 1)/n · numbers · (2 · 2 · micro + 4).",
     ),
     mistakes=(
-        Mistake("to everybody", lambda n, size: (n - 1) * size, "you send all to everybody: cut it up"),
-        Mistake("half", lambda n, size: (n - 1) / n * size, "the sums still have to be handed out again"),
-        Mistake("no neighbour", lambda n, size: 2.0 * size, "one of the n parts is at home already"),
-        Mistake("by a master", lambda n, size: 2 * (n - 1) * size, "so much would a single master carry"),
+        Mistake("gathered once", lambda n, w, m: (n - 1) / n * w * (2 * m + 4),
+                "dropped after the forward pass, the weights must be gathered again for the backward pass"),
+        Mistake("once a step", lambda n, w, m: (n - 1) / n * w * (2 * 2 + 4),
+                "between two micro-batches the weights are dropped as well: gather them for each"),
+        Mistake("dealt out each time", lambda n, w, m: (n - 1) / n * w * m * (2 * 2 + 4),
+                "the gradients stay whole until the last micro-batch: they are dealt out once"),
+        Mistake("all-reduce", lambda n, w, m: (n - 1) / n * w * (4 * m + 2 * 4),
+                "nobody needs the whole gradient: a reduce-scatter, half of an all-reduce"),
+        Mistake("one width", lambda n, w, m: (n - 1) / n * w * 4 * (2 * m + 1),
+                "weights travel in two bytes a number, gradients in four"),
+        Mistake("no neighbour", lambda n, w, m: w * (4 * m + 4.0), "one of the n parts is at home already"),
     ),
 )  # fmt: skip
 
@@ -116,36 +127,49 @@ NORM = Exercise(
     ),
 )  # fmt: skip
 
-# --- parallel.4: a bubble ------------------------------------------------------------------------------
+# --- parallel.4: how many micro-batches ----------------------------------------------------------------
 
 
-def bubble(p, m, v):
-    return (p - 1) / (v * m + p - 1)
+def micro_batches(p, v, share):
+    least = (p - 1) * (1 - share) / (v * share)
+    return p * int(np.ceil(least / p))
 
 
-def by_simulation(p, m, v):
-    jobs = bubbles.simulate("interleaved", p, m, v, forward=1.0, backward=1.0)
-    return bubbles.waiting_share(jobs)
+def by_simulation(p, v, share):
+    """The oracle tries one multiple of p after the other, and looks at the schedule's gaps."""
+    m = p
+    while bubbles.waiting_share(bubbles.simulate("interleaved", p, m, v, forward=1.0, backward=1.0)) > share:
+        m += p
+    return m
+
+
+def multiple_of(p, m):
+    return p * int(np.ceil(m / p))
 
 
 BUBBLE = Exercise(
-    title="bubble(p, m, v): idle share of all time; p ranks, m micro-batches, v stages on each rank",
-    cases=lambda: [(4, 8, 1), (4, 4, 2), (2, 6, 3)],
+    title="micro_batches(p, v, share): fewest micro-batches, a multiple of p, that wait at most this share",
+    cases=lambda: [(4, 1, 0.1), (4, 2, 0.1), (2, 3, 0.05), (8, 2, 0.15), (4, 1, 0.7)],
     oracle=by_simulation,
-    solution=bubble,
-    why="Call the forward and backward work of one micro-batch in one of a rank's v stages a unit. A rank "
-    "has v·m of them. Work needs p-1 steps to reach the last rank, and its gradients p-1 steps to come back: "
-    "each rank waits p-1 units in all, some before its first work and some after its last.",
+    solution=micro_batches,
+    why="The idle share is (p-1)/(v·m + p-1). It is at most s when v·m is at least (p-1)(1-s)/s: the bubble "
+    "is p-1 units whatever m is, so that they must be a share s of everything. Then round up, to whole "
+    "rounds of p.",
     hints=(
-        "Draw p = 2, m = 3, v = 1 and count boxes and gaps.",
-        "Each rank waits p - 1 units, whatever m is.",
-        "Waiting over everything: (p - 1) / (v·m + p - 1).",
+        "The idle share of all time is (p - 1) / (v·m + p - 1).",
+        "Solve it for m: v·m ≥ (p - 1)(1 - share)/share.",
+        "Round up to the next multiple of p.",
     ),
     mistakes=(
-        Mistake("ratio", lambda p, m, v: (p - 1) / (v * m), "that is waiting over working time"),
-        Mistake("v forgotten", lambda p, m, v: (p - 1) / (m + p - 1), "with v stages, units are smaller"),
-        Mistake("off by one", lambda p, m, v: p / (v * m + p), "with one rank nobody waits"),
-        Mistake("working", lambda p, m, v: v * m / (v * m + p - 1), "that is the share in which it works"),
+        Mistake("ratio", lambda p, v, s: multiple_of(p, (p - 1) / (v * s)),
+                "that holds waiting over working time to the share; asked is waiting over all time"),
+        Mistake("v forgotten", lambda p, v, s: multiple_of(p, (p - 1) * (1 - s) / s),
+                "with v stages on a rank the bubble is v times smaller"),
+        Mistake("not a multiple", lambda p, v, s: int(np.ceil((p - 1) * (1 - s) / (v * s))),
+                "interleaving deals micro-batches out in rounds of p: round up to a multiple of p"),
+        Mistake("rounded down", lambda p, v, s: max(p, multiple_of(p, (p - 1) * (1 - s) / (v * s)) - p),
+                "you round down: that waits longer than allowed"),
+        Mistake("p waits", lambda p, v, s: multiple_of(p, p / (v * s)), "each rank waits p - 1 units, not p"),
     ),
 )  # fmt: skip
 
@@ -153,40 +177,47 @@ BUBBLE = Exercise(
 
 
 def useful_share(interval, save, restart, mtbf):
-    return interval / ((mtbf + restart) * np.expm1((interval + save) / mtbf))
+    return interval / (mtbf * np.exp(restart / mtbf) * np.expm1((interval + save) / mtbf))
 
 
 def by_counting_attempts(interval, save, restart, mtbf):
-    """Attempts until one lasts: how many fail in the mean, and how long each of those had lasted."""
-    need = interval + save
-    lasts = np.exp(-need / mtbf)
-    lost = mtbf - need * lasts / (1 - lasts)
-    return interval / (need + (1 / lasts - 1) * (lost + restart))
+    """Attempts until one lasts: how many fail in the mean, and how long each of those had lasted. Then the
+    same of the restarts, of which each failure of the work begins a series."""
+
+    def until_one_lasts(need, after_each_failure):
+        lasts = np.exp(-need / mtbf)
+        lost = mtbf - need * lasts / (1 - lasts) if need else 0.0
+        return need + (1 / lasts - 1) * (lost + after_each_failure)
+
+    back = until_one_lasts(restart, 0.0)
+    return interval / until_one_lasts(interval + save, back)
 
 
 USEFUL = Exercise(
-    title="useful_share(interval, save, restart, mtbf): useful work over all time, failures exponential",
-    cases=lambda: [(0.5, 0.05, 0.2, 3.0), (2.0, 0.1, 0.5, 3.0), (1.0, 0.2, 0.0, 5.0)],
+    title="useful_share(interval, save, restart, mtbf): useful work over all time; restarts may fail, too",
+    cases=lambda: [(0.5, 0.05, 0.6, 3.0), (2.0, 0.1, 1.5, 3.0), (1.0, 0.2, 0.0, 5.0)],
     oracle=by_counting_attempts,
     solution=useful_share,
-    why="An attempt lasts interval + save = x and survives with probability exp(-x/mtbf). The expected time "
-    "until one survives is (mtbf + restart)·(exp(x/mtbf) - 1): many short failures or few long ones, they "
-    "add up to this. For x much smaller than mtbf that is x + x²/(2·mtbf) + restart·x/mtbf: work, half an "
-    "interval lost a failure, and the restarts.",
+    why="The expected time until something that needs x has once been done without a failure is "
+    "mtbf·(exp(x/mtbf) - 1), if a failure lets it begin again at once. That holds for a restart as well. "
+    "So each failure of the work costs R = mtbf·(exp(restart/mtbf) - 1), and mtbf + R "
+    "is mtbf·exp(restart/mtbf).",
     hints=(
-        "How likely is it that nothing fails for interval + save? exp(-(interval + save)/mtbf).",
-        "The expected time of one successful attempt, failures included, is mtbf·(exp(x/mtbf) - 1) "
-        "without restarts.",
-        "interval / ((mtbf + restart) · (exp((interval + save)/mtbf) - 1)).",
+        "The chapter's formula has mtbf + restart in it. What must take the place of restart?",
+        "The expected time of a restart that may itself fail: mtbf·(exp(restart/mtbf) - 1).",
+        "interval / (mtbf · exp(restart/mtbf) · (exp((interval + save)/mtbf) - 1)).",
     ),
     mistakes=(
+        Mistake("of the chapter", lambda i, s, r, m: i / ((m + r) * np.expm1((i + s) / m)),
+                "that is the chapter's formula: in it nothing ever fails during a restart"),
+        Mistake("one piece", lambda i, s, r, m: i / (m * np.expm1((i + s + r) / m)),
+                "you restart before every interval, failure or not"),
         Mistake("no failures", lambda i, s, r, m: i / (i + s), "nothing ever fails in your formula"),
         Mistake("no restart", lambda i, s, r, m: i / (m * np.expm1((i + s) / m)), "a restart takes time"),
-        Mistake("save is free", lambda i, s, r, m: i / ((m + r) * np.expm1(i / m)), "saving takes time, too"),
+        Mistake("save is free", lambda i, s, r, m: i / (m * np.exp(r / m) * np.expm1(i / m)),
+                "saving takes time, too"),
         Mistake("nothing lost", lambda i, s, r, m: i / ((i + s) * (1 + r / m)),
                 "a failure also loses what was done since the last save"),
-        Mistake("first order", lambda i, s, r, m: 1 - s / i - i / (2 * m) - r / m,
-                "good while the interval is short beside the mtbf; here the exact share is asked for"),
     ),
 )  # fmt: skip
 

@@ -26,7 +26,7 @@ KINDS = {"weights": BLUE, "gradients": ORANGE, "optimizer": GREEN}
 
 def draw_traffic(rows: Mapping[str, tuple[float, float, float]]) -> Figure:
     """Bytes a rank sends in a step: {scheme: (in an ideal ring, as gloo does it, measured)}."""
-    title = "What a rank sends in a step: by formula, as gloo does it, and as the kernel counts"
+    title = "The kernel counts what gloo sends, and for two schemes that is more than the formula"
     with canvas(title, width=9, height=0.75 * len(rows) + 1.6) as (figure, axes):
         ax, places = axes[0, 0], np.arange(len(rows))
         names = ("ideal ring", "as gloo does it", "measured")
@@ -44,7 +44,7 @@ def draw_schedules(schedules: Mapping[str, Sequence[Job]], unit: str, title: str
     """One panel a schedule, one row a rank: forward passes light, backward passes dark, gaps white."""
     with canvas(title, rows=len(schedules), width=9.5, height=2.1 * len(schedules) + 0.5) as (figure, axes):
         for ax, (name, jobs) in zip(axes[:, 0], schedules.items(), strict=True):
-            end = max(job.end for job in jobs)
+            end = max(job.end for jobs in schedules.values() for job in jobs)  # one time axis for all
             for job in jobs:
                 colour = SKY if job.kind == "F" else ORANGE
                 ax.barh(job.rank, job.end - job.begin, 0.8, left=job.begin, color=colour, edgecolor="white",
@@ -73,10 +73,9 @@ def draw_bubbles(ranks: Sequence[int], stages: Sequence[int], measured: Mapping[
         for p, colour in zip(ranks, CYCLE, strict=False):
             for v, line in zip(stages, ("-", "--", ":"), strict=False):
                 share = [100 * bubbles.bubble_share(p, int(m), v) for m in micro]
-                ax.plot(micro, share, line, color=colour, label=f"{p} ranks, {v} stages each")
-        ax.plot(
-            list(measured), [100 * x for x in measured.values()], "o", color=BLACK, label="measured, 4 ranks"
-        )
+                ax.plot(micro, share, line, color=colour, label=f"{p} ranks, {v} stage{'s' * (v > 1)} each")
+        shares = [100 * x for x in measured.values()]
+        ax.plot(list(measured), shares, "o", color=BLACK, label="measured, 4 ranks, better of two schedules")
         ax.set_xscale("log", base=2)
         ax.set_xticks([1, 2, 4, 8, 16, 32, 64], ["1", "2", "4", "8", "16", "32", "64"])
         ax.set_ylim(0, 100)
@@ -85,12 +84,9 @@ def draw_bubbles(ranks: Sequence[int], stages: Sequence[int], measured: Mapping[
     return figure
 
 
-def draw_memory(rows: Mapping[str, Mapping[str, float]], unit: str, limit: float = 0.0) -> Figure:
+def draw_memory(rows: Mapping[str, Mapping[str, float]], unit: str, title: str, limit: float = 0.0) -> Figure:
     """Stacked bytes of a rank under each scheme; ``limit`` is what one device has."""
-    with canvas("What lies on one rank, without activations", width=9, height=0.5 * len(rows) + 1.6) as (
-        figure,
-        axes,
-    ):
+    with canvas(title, width=9, height=0.5 * len(rows) + 1.6) as (figure, axes):
         ax, left = axes[0, 0], np.zeros(len(rows))
         for kind, colour in KINDS.items():
             sizes = np.array([row[kind] for row in rows.values()])
@@ -101,7 +97,7 @@ def draw_memory(rows: Mapping[str, Mapping[str, float]], unit: str, limit: float
         if limit:
             ax.axvline(limit, color=VERMILION, linestyle="--", label="one GPU has")
         ax.set_yticks(np.arange(len(rows)), list(rows))
-        ax.set_xlim(0, 1.15 * max(*left, limit))
+        ax.set_xlim(0, (1.35 if limit else 1.15) * max(*left, limit))
         ax.invert_yaxis()
         ax.legend(loc="lower right")
         label_axes(ax, f"memory ({unit})", "")
@@ -156,7 +152,7 @@ def explore_bubble() -> None:
     def draw(ranks: int, groups: int, schedule: str) -> Figure:
         v = 2 if schedule == "interleaved" else 1
         jobs = bubbles.simulate(schedule, ranks, ranks * groups, v)
-        title = f"{ranks} ranks, {ranks * groups} micro-batches"
+        title = f"{ranks} ranks, {ranks * groups} micro-batches" + " (paler: a rank's second stage)" * (v > 1)
         return draw_schedules({schedule: jobs}, "forward passes", title)
 
     explore(

@@ -14,7 +14,7 @@ import numpy as np
 
 
 def effective_share(interval: float, save: float, restart: float, mtbf: float) -> float:
-    """Useful work over all time, exactly.
+    """Useful work over all time, exactly, if nothing fails during a restart.
 
     One interval with its save needs ``interval + save`` without a failure; with failures, the expected time
     is ``(mtbf + restart) · (exp((interval + save) / mtbf) - 1)``, of which ``interval`` was useful.
