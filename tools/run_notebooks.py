@@ -7,8 +7,8 @@
 Canonical: stable cell ids, no timings, no widget states, no memory addresses, the same metadata on
 every machine. A cell that fails stops the run, and its notebook stays as it was.
 
-Memory is that of the kernel and of all processes that it starts, at its highest; pages that two of them
-share count twice. ``--measure`` writes tools/book/chapters.json, and from it the table in TEACHING.md.
+Memory is that of the kernel and of all processes that it starts, at its highest. ``--measure`` writes
+tools/book/chapters.json, and from it the table in TEACHING.md.
 """
 
 import argparse
@@ -69,7 +69,8 @@ class Watch(threading.Thread):
 def resident(process: psutil.Process) -> int:
     """Bytes of a process in memory; none, if it has just gone."""
     try:
-        return process.memory_info().rss
+        # A page that several processes share counts once among them, where the system tells (Linux).
+        return getattr(process.memory_full_info(), "pss", None) or process.memory_info().rss
     except psutil.Error:
         return 0
 
