@@ -103,17 +103,16 @@ def test_a_power_law_is_inverted_and_nothing_is_promised_beyond_it():
 def test_the_printed_intervals_of_three_models_speak_of_one_number_of_questions(benchmark):
     """The paper prints half-widths to a tenth; each allows a range of N, and the three ranges must meet.
 
-    They do, but for BBH, where the interval of the 70B is too narrow for the other two.
+    A slip in one digit of the copy shows: with 0.8 for the 70B on BBH, as it once stood here, they do not.
     """
     low, high = 0.0, math.inf
     found = list(benchmarks.entries([LLAMA_3_PAPER], benchmark))
     for e in found:
         low = max(low, benchmarks.questions_behind(e.percent, e.half_width + 0.05))
         high = min(high, benchmarks.questions_behind(e.percent, e.half_width - 0.05))
-    assert (low < high) == (benchmark != "BBH"), f"{benchmark}: between {low:.0f} and {high:.0f} questions"
-    if low < high:
-        widths = [benchmarks.half_width(e.percent, round((low + high) / 2)) for e in found]
-        assert widths == pytest.approx([e.half_width for e in found], abs=0.06)
+    assert low < high, f"{benchmark}: between {low:.0f} and {high:.0f} questions"
+    widths = [benchmarks.half_width(e.percent, round((low + high) / 2)) for e in found]
+    assert widths == pytest.approx([e.half_width for e in found], abs=0.06)
 
 
 def test_human_eval_has_164_questions_or_nearly():

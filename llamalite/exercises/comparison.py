@@ -81,7 +81,7 @@ def steps_with(factor=6, attention=12, in_tokens=False, up=False):
 
 STEPS = Exercise(
     title="steps_for(budget, n_params, n_layers, dim, seq_len, rows): how many whole steps a budget of FLOPs "
-    "buys, at 6N + 12·L·D·T FLOPs a token",
+    "buys, at 6N + 12·L·d·T FLOPs a token",
     cases=lambda: [
         (1e12, 172_352, 2, 64, 128, 8),
         (1e12, 270_528, 2, 64, 256, 4),
@@ -89,7 +89,7 @@ STEPS = Exercise(
     ],
     oracle=by_the_config,
     solution=steps_for,
-    why="A step costs as much as its tokens, and a token costs 6 FLOPs a parameter and 12·L·D for each token "
+    why="A step costs as much as its tokens, and a token costs 6 FLOPs a parameter and 12·L·d for each token "
     "of the context. The dearer model gets fewer steps; a step that is not paid for whole is not made.",
     hints=(
         "What does a token cost? Two terms.",

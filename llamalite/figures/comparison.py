@@ -52,7 +52,12 @@ def draw_compute(tables: Sequence[Table], benchmark: str) -> Figure:
                 x, name = train_compute(e.model), generation(e.model)
                 ax.plot(x, e.percent, MARKERS[name], color=GENERATIONS[name], markersize=8,
                         label=None if name in drawn else name)  # fmt: skip
-                ax.annotate(size(e.model), (x, e.percent), (6, -11), textcoords="offset points", fontsize=9)
+                # the older generation's names stand on the left: neighbours have the same compute
+                older = name == generation(next(iter(table.scores)))
+                place, side = ((-8, 4), "right") if older else ((8, -10), "left")
+                ax.annotate(
+                    size(e.model), (x, e.percent), place, textcoords="offset points", ha=side, fontsize=9
+                )
                 drawn.add(name)
             ends = np.array([min(map(train_compute, table.scores)), max(map(train_compute, table.scores))])
             ax.plot(ends, fit.slope * np.log10(ends) + fit.at_one, color=GREY, linestyle=":", zorder=0)
@@ -89,7 +94,7 @@ def draw_changes(groups: Mapping[str, Sequence[Record]]) -> Figure:
 
 def draw_tokens(rows: Sequence[Record], floor: float) -> Figure:
     """Loss above the floor against tokens, a line for each shape; each point is a run."""
-    title = "Three shapes, each on the tokens of all three: which way is down?"
+    title = "More tokens help every shape, and the first two change places (each dot is a run)"
     with canvas(title, width=8.5, height=4.2) as (figure, axes):
         ax = axes[0, 0]
         for shape in dict.fromkeys(row["shape"] for row in rows):
