@@ -206,6 +206,15 @@ def test_moving_a_slider_redraws(shown, monkeypatch):
     assert shown[0] == "2 False" and shown[-1] == "7 False"
 
 
+def test_a_few_fractions_make_a_slider_and_names_a_menu(shown, monkeypatch):
+    widgets = pytest.importorskip("ipywidgets")
+    monkeypatch.delenv("LLAMALITE_STATIC", raising=False)
+    explore(lambda beta, name: f"{beta} {name}", beta=(0.1, [0.1, 2.0]), name=("a", ["a", "b"]))
+    beta, name = shown[-1].children[0].children
+    assert isinstance(beta, widgets.SelectionSlider) and isinstance(name, widgets.Dropdown)
+    assert beta.continuous_update is False and beta.value == 0.1
+
+
 def test_a_text_of_your_own_is_cut_as_soon_as_there_is_one(shown, monkeypatch):
     pytest.importorskip("ipywidgets")
     monkeypatch.delenv("LLAMALITE_STATIC", raising=False)

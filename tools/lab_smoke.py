@@ -43,6 +43,7 @@ RUN_ALL = """async () => {
 }"""
 OPENED = "window.jupyterapp?.shell?.currentWidget?.sessionContext"
 HANDLE = ".jupyter-widgets .noUi-handle"
+MENU = ".jupyter-widgets select"  # of names, where there is nothing to slide along
 # JupyterLab takes cells out of the page while they are out of sight; here all stay.
 ALL_CELLS_STAY = '{"windowingMode": "none"}'
 TRACKER = "@jupyterlab/notebook-extension/tracker.jupyterlab-settings"
@@ -107,7 +108,7 @@ def run_notebook(page: Page, address: str) -> None:
 
 def move_sliders(page: Page) -> list[str]:
     """Every slider a step to the right, or to the left at its end; each time its picture must change."""
-    page.wait_for_selector(HANDLE, timeout=60_000)
+    page.wait_for_selector(f"{HANDLE}, {MENU}", timeout=60_000)
     return [move_slider(page, page.locator(HANDLE).nth(i)) for i in range(page.locator(HANDLE).count())]
 
 

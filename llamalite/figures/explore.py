@@ -38,8 +38,11 @@ def import_widgets() -> Any:
 
 
 def make_control(widgets: Any, name: str, default: Any, values: Any) -> Any:
-    """A slider, menu or tick box that reports only when it is let go."""
-    control = widgets.interactive(lambda **_: None, **{name: values}).children[0]
+    """A slider, menu or tick box that reports only when it is let go. A few fractions are slid along, too."""
+    if isinstance(values, list) and all(isinstance(v, float) for v in values):
+        control = widgets.SelectionSlider(options=values)
+    else:
+        control = widgets.interactive(lambda **_: None, **{name: values}).children[0]
     control.description = name.replace("_", " ")
     control.style.description_width = "initial"
     control.value = default
