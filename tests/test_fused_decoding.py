@@ -24,7 +24,7 @@ def no_compiler_needed(monkeypatch):
 def as_written(model, **how):
     """A decoder whose step is not compiled."""
     decoder = FusedDecoder(model, **how)
-    decoder.step = step_of(model.cfg, [len(w) for w in matrices_of(model)])
+    decoder.step = step_of(model.cfg, [w.shape for w in matrices_of(model)])
     return decoder
 
 

@@ -12,14 +12,17 @@ from datetime import datetime, timezone
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from random import Random
 from typing import Any, NamedTuple
 
 import torch
 
 from llamalite.config import LlamaConfig
 from llamalite.in_torch.llama import Llama, build_table, init_weights
+from llamalite.tales.telling import END, Tales
 from llamalite.text.corpus import DATA
 from llamalite.text.files import write_whole
+from llamalite.train.comparison.rulers import fair_steps
 from llamalite.train.training import Data, Forward, Settings, build_adamw, train_step
 
 COUNT = "train FLOPs a token = 6 (n_params - vocab_size dim) + 12 n_layers dim seq_len"  # PaLM, appendix B
@@ -52,7 +55,16 @@ def steps_within(budget: float, cfg: LlamaConfig, batch_size: int, seq_len: int)
     >>> steps_within(10.5 * 8 * 100 * train_flops(cfg, 100), cfg, batch_size=8, seq_len=100)
     10
     """
-    return int(budget // (train_flops(cfg, seq_len) * batch_size * seq_len))
+    return fair_steps(budget, train_flops(cfg, seq_len), batch_size * seq_len)
+
+
+def told(size: int, seed: str) -> str:
+    """About ``size`` bytes of tales; a study names a seed that no file of ours is told by."""
+    tales, rng, parts, n = Tales("en"), Random(seed), [], 0
+    while n < size:
+        parts.append(tales.tell(rng).text + END)
+        n += len(parts[-1])
+    return "".join(parts)
 
 
 def train_for(

@@ -14,16 +14,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from random import Random
 from typing import Any
 
-from study_budget import Trained, conduct, origin, spread, train_for
+from study_budget import Trained, conduct, origin, spread, told, train_for
 from tqdm import tqdm
 
 from llamalite.config import LlamaConfig
 from llamalite.in_torch.gqa import WAYS, same_size, share_heads
 from llamalite.in_torch.llama import Llama, build_table
-from llamalite.tales.telling import END, Tales
 from llamalite.text.corpus import DATA, read_text
 from llamalite.text.tokenization.tokenizer import load_tokenizer
 from llamalite.train.runs import build_data
@@ -50,15 +48,6 @@ class Plan:
     def scaled(self, share: float) -> Plan:
         """The same plan with fewer steps."""
         return replace(self, steps=max(100, round(self.steps * share)))
-
-
-def told(size: int) -> str:
-    """About ``size`` bytes of tales, from a seed that no file of ours is told by."""
-    tales, rng, parts, n = Tales("en"), Random("gqa"), [], 0
-    while n < size:
-        parts.append(tales.tell(rng).text + END)
-        n += len(parts[-1])
-    return "".join(parts)
 
 
 def shape(plan: Plan, vocab_size: int) -> LlamaConfig:
@@ -110,7 +99,7 @@ def conversions(parent: Trained, data: Data, plan: Plan, seed: int) -> Iterator[
 def study(plan: Plan) -> dict[str, Any]:
     tokenizer = load_tokenizer(DATA / "tokenizers" / "tales-en")
     held_out = read_text("tales-en-validation")
-    data = build_data(told(plan.tales_bytes), held_out, tokenizer, plan.seq_len)
+    data = build_data(told(plan.tales_bytes, "gqa"), held_out, tokenizer, plan.seq_len)
     parent = shape(plan, tokenizer.vocab_size)
     record = origin(asdict(plan)) | {"train_tokens": len(data.train), "from_the_start": [], "converted": []}
     for n_kv_heads in KV_HEADS:

@@ -19,8 +19,8 @@ from functools import cache, partial
 from typing import Any
 
 import study_distance
-from study_budget import conduct, origin, spread, steps_within, train_flops
-from study_distance import Kept, told
+from study_budget import conduct, origin, spread, steps_within, told, train_flops
+from study_distance import SEED, Kept
 from torch import Tensor
 from tqdm import tqdm
 
@@ -89,14 +89,14 @@ def shape(plan: Plan) -> LlamaConfig:
 
 @cache
 def tokenizer_of(vocab_size: int, size: int) -> Tokenizer:
-    return build_tokenizer(told(size), vocab_size)
+    return build_tokenizer(told(size, SEED), vocab_size)
 
 
 def data_of(plan: Plan) -> Data:
     """Windows from anywhere to train on; held out, each tale is read from its start."""
     tokenizer = tokenizer_of(plan.vocab_size, plan.tokenizer_bytes)
     held_out = read_text("tales-en-validation")
-    data = build_data(told(plan.tales_bytes), held_out, tokenizer, plan.seq_len, documents=True)
+    data = build_data(told(plan.tales_bytes, SEED), held_out, tokenizer, plan.seq_len, documents=True)
     return data._replace(starts=None)
 
 

@@ -51,7 +51,7 @@ class FusedDecoder:
         kept = [tiles(w).to(dtype or shortest(matrices)) for w in matrices]
         self.weights = in_one_stretch(kept)
         self.gains = torch.stack([p for name, p in model.named_parameters() if "norm" in name])
-        self.step = torch.compile(step_of(model.cfg, [len(w) for w in matrices]))
+        self.step = torch.compile(step_of(model.cfg, [w.shape for w in matrices]))
 
     @torch.inference_mode()
     def __call__(self, tokens: Int[Tensor, "B T"], cache: KVCache | None = None) -> Float[Tensor, "B T V"]:
@@ -67,10 +67,13 @@ class FusedDecoder:
         return logits[None, None]
 
 
-def step_of(cfg: LlamaConfig, outs: list[int]) -> Callable[..., tuple[Tensor, Tensor, Tensor]]:
-    """The step as a function of tensors alone. ``outs``: rows of each matrix of ``matrices_of``."""
+def step_of(
+    cfg: LlamaConfig, matrix_shapes: list[tuple[int, int]]
+) -> Callable[..., tuple[Tensor, Tensor, Tensor]]:
+    """The step as a function of tensors alone. ``matrix_shapes``: (out, in) of each of ``matrices_of``."""
     L, N, K, H, eps = cfg.n_layers, cfg.n_heads, cfg.n_kv_heads, cfg.head_dim, cfg.norm_eps
-    shapes = [(-(-out // TILE), n_in, TILE) for out, n_in in zip(outs, ins(cfg), strict=True)]
+    outs = [out for out, _ in matrix_shapes]
+    shapes = [(-(-out // TILE), n_in, TILE) for out, n_in in matrix_shapes]
     sizes = [a * b * c for a, b, c in shapes]
 
     def step(
@@ -135,11 +138,6 @@ def matrices_of(model: Llama) -> Iterator[Float[Tensor, "o i"]]:
         yield torch.cat((f.w_gate.weight, f.w_up.weight))
         yield f.w_down.weight
     yield (model.output or model.tok_embeddings).weight
-
-
-def ins(cfg: LlamaConfig) -> list[int]:
-    """Columns of each matrix of ``matrices_of``."""
-    return [cfg.dim, cfg.n_heads * cfg.head_dim, cfg.dim, cfg.ffn_dim] * cfg.n_layers + [cfg.dim]
 
 
 def tiles(w: Float[Tensor, "o i"]) -> Float[Tensor, "tiles i 16"]:
